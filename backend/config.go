@@ -1,0 +1,242 @@
+// Package backend is the block "backend" of the configuration: a pool of servers and everything that decides which of
+// them answers.
+//
+//	pool, err := backend.New(&backend.Config{
+//		Name:    "webfarm",
+//		Cookie:  &backend.Cookie{Name: "SERVERID", Mode: backend.Insert, Indirect: true, NoCache: true},
+//		Servers: []*backend.Server{{Name: "webA", Address: addr, Cookie: "A", Weight: 1}},
+//	}, backend.Options{Loops: loops})
+//	err = pool.RoundTrip(x) // x.Resp is the server's answer
+package backend
+
+import (
+	"net/netip"
+	"time"
+
+	"gatehouse/backend/h1"
+	"gatehouse/backend/loop"
+)
+
+// Config is a backend: servers, how one of them is chosen, and how it is known that they live.
+type Config struct {
+	Name string `hcl:"name,label"`
+
+	// Balance is how a request without a usable persistence cookie finds its server: "roundrobin" (in turn, by weight,
+	// as smoothly as possible; the first declared server first), "leastconn", "source", "random", "uri", "header:NAME"
+	// or "first". A usable cookie always wins.
+	Balance Balance `hcl:"balance,optional" default:"roundrobin"`
+
+	// Cookie makes clients come back to the server they were given.
+	Cookie *Cookie `hcl:"cookie,block"`
+
+	// Forwardfor tells servers the client's address. It is on unless switched off.
+	Forwardfor *Forwardfor `hcl:"forwardfor,block"`
+
+	// Check probes the servers' health. A backend may hold several; the worst verdict wins. Without a check, servers
+	// count as up.
+	Checks []*Check `hcl:"check,block"`
+
+	// Redispatch lets a request leave the server its cookie names when that server cannot be reached.
+	Redispatch bool `hcl:"redispatch,optional" default:"true"`
+
+	// Retries is how many times a failed connection is tried again.
+	Retries int `hcl:"retries,optional" default:"3"`
+
+	// AllBackups spreads the load over all backup servers when no other server is up; otherwise the first usable backup
+	// gets everything.
+	AllBackups bool `hcl:"all_backups,optional"`
+
+	// HTTPClose closes the connections to servers after each exchange and asks clients to do the same.
+	HTTPClose bool `hcl:"http_close,optional"`
+
+	// Timeouts bound the waiting for servers.
+	Timeouts *h1.Timeouts `hcl:"timeouts,block"`
+
+	// Server is one machine, or one process, that answers requests.
+	Servers []*Server `hcl:"server,block"`
+}
+
+// Server is one member of the pool.
+type Server struct {
+	Name string `hcl:"name,label"`
+
+	// Address is where the server listens: "192.168.1.11:80", "[::1]:80", "app.internal:80" or "unix:/run/app.sock". It
+	// may stand as the block's second label.
+	Address loop.Addr `hcl:"address" label:"2"`
+
+	// Cookie is the value of the persistence cookie that names this server. Servers may share one: its holders go to the
+	// first of them that is usable. Without it, the server's name is the value.
+	Cookie string `hcl:"cookie,optional"`
+
+	// Weight is the server's share of the load, relative to the others', from 0 to 256. With 0 only holders of its
+	// cookie come.
+	Weight int `hcl:"weight,optional" default:"1"`
+
+	// Backup keeps the server in reserve: new clients come only when no other server is up. Holders of its cookie always
+	// may.
+	Backup bool `hcl:"backup,optional"`
+
+	// Source is the local address to connect from.
+	Source netip.Addr `hcl:"source,optional"`
+
+	// Check overrides single attributes of the backend's check for this server, or checks this server alone.
+	Checks []*Check `hcl:"check,block"`
+
+	// State is the state at the start: "ready", "drain" (only holders of its cookie come) or "maint" (nobody comes).
+	State State `hcl:"state,optional" default:"ready"`
+}
+
+// State is what the operator wants of a server.
+type State uint8
+
+// The operator's states.
+const (
+	Ready State = iota
+	Drain
+	Maint
+)
+
+// Cookie is persistence by a cookie.
+type Cookie struct {
+	Name string `hcl:"name,label"`
+
+	// Mode is what is done with the cookie: "insert" adds one of its own, "prefix" puts the server's value in front of
+	// the application's cookie, "rewrite" replaces the value of the application's, "passive" only reads it.
+	Mode CookieMode `hcl:"mode,optional" default:"insert"`
+
+	// Indirect hides the cookie from servers and sends it only to clients that need it. Default: true in mode insert.
+	Indirect bool `hcl:"indirect,optional"`
+
+	// NoCache marks every response that carries an inserted cookie as private, so that no shared cache hands it to
+	// somebody else. Default: true in mode insert.
+	NoCache bool `hcl:"nocache,optional"`
+
+	// PostOnly inserts the cookie into responses to POST requests only.
+	PostOnly bool `hcl:"postonly,optional"`
+
+	// Preserve leaves a cookie of that name alone when the server sets one itself.
+	Preserve bool `hcl:"preserve,optional"`
+
+	// Domain names the domains the inserted cookie is valid for.
+	Domain []string `hcl:"domain,optional"`
+
+	// HTTPOnly hides the inserted cookie from scripts.
+	HTTPOnly bool `hcl:"http_only,optional" default:"true"`
+
+	// Secure limits the inserted cookie to TLS. Without it: true on requests that came over TLS.
+	Secure *bool `hcl:"secure,optional"`
+
+	// SameSite is the SameSite attribute of the inserted cookie: "lax", "strict" or "none".
+	SameSite SameSite `hcl:"same_site,optional" default:"lax"`
+
+	// MaxIdle makes a cookie that was not seen for that long void. Insert mode only.
+	MaxIdle time.Duration `hcl:"max_idle,optional"`
+
+	// MaxLife makes a cookie void that long after it was first given. Insert mode only.
+	MaxLife time.Duration `hcl:"max_life,optional"`
+}
+
+// SetDefaults is called before the block is read: Indirect and NoCache default to true. Check takes them back in
+// other modes when they were not written.
+func (c *Cookie) SetDefaults(mode string) {
+	if mode == "" || mode == "insert" {
+		c.Indirect, c.NoCache = true, true
+	}
+}
+
+// CookieMode is what is done with the persistence cookie.
+type CookieMode uint8
+
+// The cookie modes.
+const (
+	Insert CookieMode = iota
+	Prefix
+	Rewrite
+	Passive
+)
+
+// SameSite is the cookie attribute of that name (RFC 6265bis).
+type SameSite uint8
+
+// The values of SameSite.
+const (
+	Lax SameSite = iota
+	Strict
+	None
+)
+
+// Forwardfor tells servers who the client is and whether it came over TLS, in X-Forwarded-For and X-Forwarded-Proto.
+type Forwardfor struct {
+	// Enabled switches both fields on.
+	Enabled bool `hcl:"enabled,optional" default:"true"`
+
+	// Except names networks whose requests already carry the fields, such as a TLS terminator in front. Theirs
+	// are passed on untouched and nothing is added.
+	Except []netip.Prefix `hcl:"except,optional"`
+
+	// Trusted names networks of proxies in front: their list is kept and the address they came from appended.
+	Trusted []netip.Prefix `hcl:"trusted,optional"`
+
+	// Header is the name of the field that carries the address.
+	Header string `hcl:"header,optional" default:"X-Forwarded-For"`
+}
+
+// Check is a health check.
+type Check struct {
+	// Kind is "http" (an HTTP request is answered), "tcp" (the port accepts connections) or "tls" (the port answers a TLS
+	// hello with any TLS record).
+	Kind CheckKind `hcl:"kind,label"`
+
+	// Request is the request of an "http" check: method, target and, if wanted, the version.
+	Request string `hcl:"request,optional" default:"OPTIONS / HTTP/1.0"`
+
+	// Host is the Host field of an "http" check.
+	Host string `hcl:"host,optional"`
+
+	// Expect lists the statuses of a healthy answer: "200", "2xx", "200-399".
+	Expect []Statuses `hcl:"expect,optional" default:"2xx,3xx"`
+
+	// Interval is the time from the start of a check to the start of the next.
+	Interval time.Duration `hcl:"interval,optional" default:"2s"`
+
+	// Timeout bounds a whole check. Without it the check timeout of the backend counts, or the interval if that is
+	// shorter.
+	Timeout time.Duration `hcl:"timeout,optional"`
+
+	// Rise is how many good checks in a row make a failed server usable again.
+	Rise int `hcl:"rise,optional" default:"2"`
+
+	// Fall is how many failed checks in a row take a server out.
+	Fall int `hcl:"fall,optional" default:"3"`
+
+	// Port is the port to check, when it is not the one of the traffic.
+	Port int `hcl:"port,optional"`
+
+	// Address is the address to check, when it is not the one of the traffic.
+	Address *loop.Addr `hcl:"address,optional"`
+
+	// OnFail is what a failed check does: "down" (nobody comes) or "drain" (holders of the server's cookie still come).
+	OnFail OnFail `hcl:"on_fail,optional" default:"down"`
+}
+
+// CheckKind is what a check probes.
+type CheckKind uint8
+
+// The kinds of checks.
+const (
+	CheckHTTP CheckKind = iota
+	CheckTCP
+	CheckTLS
+)
+
+// OnFail is what a failed check does to its server.
+type OnFail uint8
+
+// What a failed check may do.
+const (
+	OnFailDown OnFail = iota
+	OnFailDrain
+)
+
+// Statuses is a range of HTTP statuses, both ends included.
+type Statuses struct{ From, To int }

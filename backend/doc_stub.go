@@ -1,0 +1,7 @@
+package backend
+
+// Balance is being written.
+type Balance struct {
+	Algorithm string
+	Header    string
+}

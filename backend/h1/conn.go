@@ -1,0 +1,4 @@
+package h1
+
+// Conn is being written.
+type Conn struct{}

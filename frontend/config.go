@@ -1,0 +1,128 @@
+// Package frontend is the block "frontend" of the configuration: who may come in, and how. It listens, ends TLS, speaks HTTP/1
+// with clients, and hands each exchange to the RoundTripper behind it.
+//
+//	f, err := frontend.New(&frontend.Config{Name: "www", Binds: []*frontend.Bind{{Address: addr}}}, pool, frontend.Options{Loops: loops})
+//	err = f.Open()
+package frontend
+
+import (
+	"net/netip"
+
+	"gatehouse/backend/h1"
+	"gatehouse/backend/loop"
+)
+
+// Config is a frontend: addresses to listen on and what to do with who comes in.
+type Config struct {
+	Name string `hcl:"name,label"`
+
+	// Bind is an address to listen on.
+	Binds []*Bind `hcl:"bind,block"`
+
+	// Hosts lists the names this frontend serves, "*.example.com" for all names one level below. Frontends may share an
+	// address when their hosts tell them apart. Without hosts every name is served.
+	Hosts []string `hcl:"hosts,optional"`
+
+	// Backend answers the requests that no route takes.
+	Backend string `hcl:"backend,optional" ref:"backend"`
+
+	// Log names the log block that gets a line for every exchange.
+	Log string `hcl:"log,optional" ref:"log"`
+
+	// MaxConnections is how many clients may be connected at once; further ones wait in the kernel's queue. 0: no limit but
+	// the process's.
+	MaxConnections int `hcl:"max_connections,optional"`
+
+	// UnderscoreHeaders passes request fields with an underscore in their name. Without it they are dropped: many
+	// applications confuse X_Forwarded_For with X-Forwarded-For.
+	UnderscoreHeaders bool `hcl:"underscore_headers,optional"`
+
+	// Limits bound what a request may look like.
+	Limits *Limits `hcl:"limits,block"`
+
+	// Monitor answers a supervisor's probes.
+	Monitor *Monitor `hcl:"monitor,block"`
+
+	// Route sends some requests elsewhere. The first route that matches takes the request.
+	Routes []*Route `hcl:"route,block"`
+
+	// Timeouts bound the waiting for clients.
+	Timeouts *h1.Timeouts `hcl:"timeouts,block"`
+}
+
+// Bind is one address a frontend listens on.
+type Bind struct {
+	// Address is ":443", "192.168.1.1:443", "[::1]:443", "unix:/run/www.sock", or "fd@3" for an inherited descriptor. It
+	// may stand as the block's label.
+	Address loop.Addr `hcl:"address" label:"1"`
+
+	// TLS names the tls block this address serves. Without it the address speaks plain HTTP.
+	TLS string `hcl:"tls,optional" ref:"tls"`
+
+	// Redirect is "https" where every request is answered by a redirect to the same URL over TLS.
+	Redirect string `hcl:"redirect,optional"`
+}
+
+// Limits bound what a request may look like.
+type Limits struct {
+	// Target bounds the request target; beyond it the answer is 414.
+	Target int64 `hcl:"target,optional" unit:"bytes" default:"16KiB"`
+	// Field bounds a single header field; beyond it the answer is 431.
+	Field int64 `hcl:"field,optional" unit:"bytes" default:"16KiB"`
+	// Head bounds the whole head; beyond it the answer is 431.
+	Head int64 `hcl:"head,optional" unit:"bytes" default:"32KiB"`
+	// Fields bounds the number of header fields; beyond it the answer is 431.
+	Fields int `hcl:"fields,optional" default:"100"`
+	// Body bounds the content of a request; beyond it the answer is 413. 0: no limit.
+	Body int64 `hcl:"body,optional" unit:"bytes"`
+	// PerSource bounds the connections open at once from one address (IPv6: from one /64 network); further ones are
+	// closed at once. 0: no limit.
+	PerSource int `hcl:"per_source,optional"`
+}
+
+// Monitor answers a supervisor's probes without asking a server and without a log line.
+type Monitor struct {
+	// Sources are the supervisors' addresses: a connection from there gets "200 OK" at once and is closed.
+	Sources []netip.Prefix `hcl:"sources,optional"`
+	// URI is a path that answers 200 while the backend has a usable server, else 503.
+	URI string `hcl:"uri,optional"`
+}
+
+// Route sends the requests that match it elsewhere.
+type Route struct {
+	// Paths the route takes: "/exact", or "/prefix/*". Without it, every path.
+	Paths []string `hcl:"paths,optional"`
+	// Hosts the route takes, as the frontend's hosts. Without it, every host.
+	Hosts []string `hcl:"hosts,optional"`
+	// Backend answers.
+	Backend string `hcl:"backend,optional" ref:"backend"`
+	// Redirect answers with a 302 to this URL; "{host}" and "{uri}" stand for the request's host and for its path with the
+	// query.
+	Redirect string `hcl:"redirect,optional"`
+	// Respond answers with this status and a short page.
+	Respond int `hcl:"respond,optional"`
+}
+
+// LogConfig is a log: where the lines of exchanges go, and what they look like.
+type LogConfig struct {
+	Name string `hcl:"name,label"`
+
+	// Format is "httplog" (HAProxy's line), "combined" (Apache's) or "json".
+	Format LogFormat `hcl:"format,optional" default:"httplog"`
+
+	// Output is "stdout", "stderr", a file path, "syslog:udp:HOST:PORT" or "syslog:/dev/log".
+	Output string `hcl:"output,optional" default:"stdout"`
+
+	// Empty also logs connections that sent nothing.
+	Empty bool `hcl:"empty,optional"`
+}
+
+// LogFormat is the form of a log's lines.
+type LogFormat uint8
+
+// The log formats.
+const (
+	HTTPLog LogFormat = iota
+	Combined
+	JSON
+)

@@ -1,0 +1,54 @@
+// Package tlsconf is the block "tls" of the configuration: certificates, and the protocol versions and ciphers they are
+// served with.
+//
+//	certs, err := tlsconf.New(ctx, &tlsconf.Config{Name: "site", Certificate: "/etc/stunnel/stunnel.pem"}, log)
+//	listener := tls.NewListener(l, certs.Config())
+package tlsconf
+
+// Config is a set of certificates and how they are served.
+type Config struct {
+	Name string `hcl:"name,label"`
+
+	// Certificate is a PEM file with the certificate, its chain and (unless Key names another file) its
+	// private key, in any order, as stunnel and HAProxy use it; or a directory of such files, chosen by the name the
+	// client asks for, the first file in alphabetical order for clients that name none.
+	Certificate string `hcl:"certificate,optional"`
+
+	// Key is the file with the private key, where it is one of its own.
+	Key string `hcl:"key,optional"`
+
+	// AllowInsecurePermissions accepts a private key that every user of the machine may read.
+	AllowInsecurePermissions bool `hcl:"allow_insecure_permissions,optional"`
+
+	// Internal issues certificates from gatehouse's own local CA, for development and until others arrive.
+	Internal bool `hcl:"internal,optional"`
+
+	// Hosts are the names an internal certificate is issued for. Without it: the hosts of the frontends that use the
+	// block, and localhost.
+	Hosts []string `hcl:"hosts,optional"`
+
+	// Profile is Mozilla's name for a set of protocol versions and ciphers: "intermediate" (TLS 1.2 and 1.3) or "modern" (TLS 1.3).
+	Profile Profile `hcl:"profile,optional" default:"intermediate"`
+
+	// MinVersion is the oldest protocol version served: "1.2" or "1.3".
+	MinVersion Version `hcl:"min_version,optional"`
+
+	// StrictSNI refuses clients that name no host, and hosts without a certificate. Without it clients that name no host get the
+	// first certificate; an unknown name is always refused.
+	StrictSNI bool `hcl:"strict_sni,optional"`
+
+	// StateDir is where the internal CA lives. Set by the house, from global.state_dir.
+	StateDir string
+}
+
+// Profile is a set of protocol versions, cipher suites and groups.
+type Profile uint8
+
+// Mozilla's profiles.
+const (
+	Intermediate Profile = iota
+	Modern
+)
+
+// Version is a TLS version, as crypto/tls numbers them. 0: the profile's.
+type Version uint16
