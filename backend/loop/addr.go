@@ -24,7 +24,7 @@ func ParseAddr(s string) (Addr, error) {
 		return Addr{}, errors.New("empty address")
 	case strings.HasPrefix(s, "unix:"):
 		if s == "unix:" {
-			return Addr{}, errors.New("no path after unix:")
+			return Addr{}, errors.New("unix: is followed by no path")
 		}
 		return Addr{Path: s[len("unix:"):]}, nil
 	case strings.HasPrefix(s, "fd@"):
@@ -38,7 +38,7 @@ func ParseAddr(s string) (Addr, error) {
 		if j := strings.LastIndexByte(s, ']'); j < i || j < 0 {
 			host, port = s[:i], s[i+1:]
 			if port == "" {
-				return Addr{}, errors.New("no port after the colon")
+				return Addr{}, errors.New("the colon is followed by no port")
 			}
 		}
 	}
@@ -127,4 +127,18 @@ func (a Addr) String() string {
 		return ":" + strconv.Itoa(int(a.Port()))
 	}
 	return ""
+}
+
+func (a Addr) ip() string {
+	if !a.Addr().IsValid() {
+		return ""
+	}
+	return a.Addr().String()
+}
+
+func (a Addr) port() string { return strconv.Itoa(int(a.Port())) }
+
+func (a Addr) withIP(ip netip.Addr) Addr {
+	a.AddrPort = netip.AddrPortFrom(ip, a.Port())
+	return a
 }

@@ -1,0 +1,53 @@
+package loop
+
+// BufSize is the size of a loop's buffers: a large read, or the records of one, with their overhead.
+const BufSize = 128 << 10
+
+// SmallSize is the capacity small buffers start with: a message head.
+const SmallSize = 2000
+
+// How many buffers a loop keeps for the next user. The rest is left to the garbage collector.
+const (
+	keepBufs   = 64
+	keepSmalls = 512
+)
+
+// buffers is the part of a loop that lends memory: last in, first out, so that the warmest goes first.
+type buffers struct {
+	bufs   [][]byte
+	smalls [][]byte
+}
+
+// Buf lends a buffer of BufSize bytes.
+func (m *buffers) Buf() []byte {
+	if n := len(m.bufs); n > 0 {
+		b := m.bufs[n-1]
+		m.bufs = m.bufs[:n-1]
+		return b
+	}
+	return make([]byte, BufSize)
+}
+
+// PutBuf takes a buffer back.
+func (m *buffers) PutBuf(b []byte) {
+	if len(m.bufs) < keepBufs {
+		m.bufs = append(m.bufs, b[:BufSize])
+	}
+}
+
+// Small lends an empty slice for a head or a frame.
+func (m *buffers) Small() []byte {
+	if n := len(m.smalls); n > 0 {
+		b := m.smalls[n-1]
+		m.smalls = m.smalls[:n-1]
+		return b
+	}
+	return make([]byte, 0, SmallSize)
+}
+
+// PutSmall takes back what Small lent and append may have let grow.
+func (m *buffers) PutSmall(b []byte) {
+	if len(m.smalls) < keepSmalls && cap(b) <= BufSize {
+		m.smalls = append(m.smalls, b[:0])
+	}
+}
