@@ -1,0 +1,576 @@
+package examples
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The flow language
+//
+// A flow is a play for one house (a gatehouse.hcl and its process), clients and the servers the configuration names. It is
+// read from top to bottom; each line is one thing that somebody does, or that must happen.
+//
+//	# no cookie: load-balanced, cookie added in return     a step's name, printed when it fails
+//	c1   > GET /URI1                                       client c1 sends a request
+//	webA < GET /URI1                                       server webA receives it
+//	         ! Cookie                                      … without a Cookie field
+//	webA > 200                                             webA answers
+//	         Cache-Control: max-age=60                     … with this field
+//	c1   < 200                                             c1 gets the answer
+//	         Set-Cookie: SERVERID=A; path=/                … with this field among others
+//
+// Servers are the names in the configuration. "*" is any server, "webA|webB" either of them, and "it" the one that
+// received last ("$it" in a text is its name, "$it.cookie" its cookie value). Every other name is a client; it exists
+// from its first line on. A line of requests and answers is
+//
+//	NAME > METHOD TARGET [HTTP/1.0]      and  NAME < METHOD TARGET [HTTP/1.0]
+//	NAME > STATUS [REASON]               and  NAME < STATUS [REASON]
+//	NAME >> "bytes"                      and  NAME << "bytes"        exactly these, with Go's escapes
+//	NAME > EOF                           and  NAME < EOF             the end of what one side says
+//	NAME < nothing                       nothing has come and, as things stand, nothing comes
+//
+// and "<" lines may end in "within 5s" (the patience, 10s where nothing is said) or in "after 5s" (that long after the
+// last ">" line, give or take 5 %). A server answers the oldest request it received and did not answer yet. Below the
+// line, indented, stand fields and content. What is sent:
+//
+//	Name: value          sent as it stands. Host and Content-Length are added
+//	! Name               … unless they stand there, or stand there like this
+//	| text               a line of content; lines are joined by a line feed
+//
+// What is received (names in any case, values exactly; the order does not matter):
+//
+//	Name: value          is among the fields
+//	= Name: value        … and there is no other field of that name (several "=" lines: these, in this order)
+//	~ Name: regexp       a field of that name matches
+//	=~ Name: regexp      … and there is no other field of that name
+//	! Name               there is no field of that name
+//	!~ Name: regexp      no field of that name matches
+//	| text               the content, whole
+//
+// Clients talk to the first address of the configuration, over one connection as long as it lives.
+//
+//	c1 from 10.1.2.3             its address, for the connections to come
+//	c1 to 192.168.1.1:443        where it connects to
+//	c1 tls shop.example.com      it connects by TLS and asks for this name; "c1 tls off" ends that
+//	c1 new                       its next request opens another connection
+//	close c1                     it closes its connection; "reset c1" breaks it off
+//
+// Servers answer health checks by themselves with 200, and those do not show as requests.
+//
+//	webA checks 404              … from now on with this status; or "hang" (no answer) or "reset"
+//	webA checked HEAD /index.html HTTP/1.0     the last check was this request; fields below as above
+//	down webA                    its address refuses connections and those that were open break; "hang webA" makes it
+//	                             a black hole instead; "up webA" ends both
+//	close webA                   it closes the connection of the request it received last; "reset webA" breaks it off
+//
+// Who is picked, by the cookie values of the servers. Each pick is a request on a connection of its own, without a cookie
+// unless one stands below; a client's name in front lends its address.
+//
+//	pick ABCDCD x3               exactly these, in this order, three times over; "pick s1,s2,s3" for longer values
+//	pick 20 same                 twenty picks, all the same server
+//	pick 20 other                … and not the one of this client's last pick
+//	pick 20 of BCD               these servers, each at least once, and no other
+//	pick 400 spread A=1 B=1 C=2  from as many addresses: the shares are these, give or take a quarter
+//
+// The rest:
+//
+//	wait 6s                      time passes
+//	house other.hcl              the house is shut down, and one with this configuration of the folder opens
+//	log ~ regexp                 the next line of the access log matches
+//	each NAME a b c … end        the lines up to end, for each value ($NAME in the text); the values may also stand
+//	                             below, one on a line. "\n" in a value starts another indented line
+//	repeat 5 … end               the lines up to end, five times ($N counts from 1)
+//
+// At the end, and before "house", everything that came must have been received by a line: a request nobody expected is
+// a failure. Flows play on an in-memory network and on a clock of their own, so waiting costs nothing.
+
+// flow is a parsed flow, its loops unrolled.
+type flow struct{ steps []step }
+
+// step is one line of a flow and the indented lines below it.
+type step struct {
+	line  int
+	title string // the "#" lines above
+	with  string // the values of the loops around it: "STATUS=302"
+	text  string // the line
+
+	who  string // who does it; "" for lines without an actor
+	verb string
+	args []string
+	msg  *message // for > < checked and pick: what is sent or wanted
+	raw  []byte   // for >> and <<
+
+	within time.Duration // how long < waits
+	after  time.Duration // when < must come after the last >; 0: not looked at
+}
+
+// message is a request or an answer as a flow spells it.
+type message struct {
+	method, target, version string // a request
+	status                  int    // an answer
+	reason                  string
+	fields                  []field
+	content                 []byte // nil: nothing was said about it
+}
+
+// field is an indented line about a header field.
+type field struct {
+	mark, name, value string
+	re                *regexp.Regexp // for the marks with "~"
+}
+
+// patience is how long a "<" line waits where nothing else is said.
+const patience = 10 * time.Second
+
+// A flow may unroll to maxSteps lines; loops may turn maxTurns times in all.
+const (
+	maxSteps = 50_000
+	maxTurns = 50_000
+)
+
+// parseFlow reads a flow. Errors carry file:line.
+func parseFlow(file, text string) (*flow, error) {
+	p := &parser{file: file, lines: strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")}
+	if _, err := p.block(0, nil, 0); err != nil {
+		return nil, err
+	}
+	return &p.flow, nil
+}
+
+// parser unrolls the lines of a flow into steps.
+type parser struct {
+	file  string
+	lines []string
+	flow  flow
+	title string
+	named bool // the line before was a "#" line
+	turns int
+}
+
+// binding is a loop's name and its value of this turn.
+type binding struct{ name, value string }
+
+func (p *parser) errorf(i int, format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %s", p.file, i+1, fmt.Sprintf(format, args...))
+}
+
+// block reads lines from index i on, to the end of the text or, inside a loop, to its "end". It returns the index after them.
+func (p *parser) block(i int, vars []binding, loop int) (int, error) {
+	for i < len(p.lines) {
+		line := p.lines[i]
+		switch words := strings.Fields(line); {
+		case len(words) == 0:
+			p.named = false
+			i++
+		case line[0] == '#':
+			p.name(strings.TrimSpace(strings.TrimLeft(line, "#")))
+			i++
+		case line[0] == ' ' || line[0] == '\t':
+			return 0, p.errorf(i, "indented line without a line it belongs to")
+		case words[0] == "end" && len(words) == 1:
+			if loop == 0 {
+				return 0, p.errorf(i, "end without each or repeat")
+			}
+			p.named = false
+			return i + 1, nil
+		case words[0] == "each" || words[0] == "repeat":
+			next, err := p.loop(i, words, vars)
+			if err != nil {
+				return 0, err
+			}
+			i = next
+		default:
+			next := p.indented(i + 1)
+			if err := p.step(i, p.lines[i+1:next], vars); err != nil {
+				return 0, err
+			}
+			p.named = false
+			i = next
+		}
+	}
+	if loop > 0 {
+		return 0, p.errorf(loop-1, "no end to this loop")
+	}
+	return i, nil
+}
+
+// name takes a "#" line: the lines of one comment are one name.
+func (p *parser) name(s string) {
+	if p.named && s != "" {
+		s = strings.TrimSpace(p.title + " " + s)
+	}
+	p.title, p.named = s, true
+}
+
+// indented returns the index after the indented lines that start at i.
+func (p *parser) indented(i int) int {
+	for i < len(p.lines) && strings.TrimSpace(p.lines[i]) != "" && (p.lines[i][0] == ' ' || p.lines[i][0] == '\t') {
+		i++
+	}
+	return i
+}
+
+// loop unrolls each and repeat.
+func (p *parser) loop(i int, words []string, vars []binding) (int, error) {
+	name, values, body := "N", []string(nil), p.indented(i+1)
+	switch {
+	case words[0] == "each":
+		if len(words) < 2 || !variable.MatchString("$"+words[1]) {
+			return 0, p.errorf(i, "each wants a name in capital letters and its values")
+		}
+		name, values = words[1], words[2:]
+		for _, line := range p.lines[i+1 : body] {
+			values = append(values, strings.TrimSpace(line))
+		}
+	case len(words) != 2 || body != i+1:
+		return 0, p.errorf(i, "repeat wants one number")
+	default:
+		n, err := strconv.Atoi(words[1])
+		if err != nil || n < 1 || n > maxTurns {
+			return 0, p.errorf(i, "repeat: %q is not a number from 1 to %d", words[1], maxTurns)
+		}
+		for k := range n {
+			values = append(values, strconv.Itoa(k+1))
+		}
+	}
+	if len(values) == 0 {
+		return 0, p.errorf(i, "each %s has no values", name)
+	}
+	if slices.ContainsFunc(vars, func(b binding) bool { return b.name == name }) {
+		return 0, p.errorf(i, "$%s is already the name of a loop around this one", name)
+	}
+	next := 0
+	for _, v := range values {
+		if p.turns++; p.turns > maxTurns {
+			return 0, p.errorf(i, "loops turn more than %d times", maxTurns)
+		}
+		var err error
+		if next, err = p.block(body, append(slices.Clip(vars), binding{name, v}), i+1); err != nil {
+			return 0, err
+		}
+	}
+	return next, nil
+}
+
+// variable finds the places where a loop's value goes.
+var variable = regexp.MustCompile(`\$[A-Z][A-Z0-9_]*`)
+
+// expand puts the loops' values into a line.
+func (p *parser) expand(i int, s string, vars []binding) (string, error) {
+	var err error
+	s = variable.ReplaceAllStringFunc(s, func(v string) string {
+		for _, b := range vars {
+			if b.name == v[1:] {
+				return b.value
+			}
+		}
+		err = p.errorf(i, "%s is not the name of a loop around this line", v)
+		return v
+	})
+	return s, err
+}
+
+// Usage of each line that is not a message, by its verb; what they take is checked when they are parsed.
+var (
+	alone = map[string]string{
+		"up": "up SERVER", "down": "down SERVER", "hang": "hang SERVER", "close": "close NAME", "reset": "reset NAME",
+		"wait": "wait DURATION", "house": "house FILE", "log": "log ~ REGEXP", "pick": pickUsage,
+	}
+	acted = map[string]string{
+		">": "NAME > METHOD TARGET | STATUS | EOF", "<": "NAME < METHOD TARGET | STATUS | EOF | nothing",
+		">>": `NAME >> "bytes"`, "<<": `NAME << "bytes"`, "from": "CLIENT from ADDRESS", "to": "CLIENT to ADDRESS:PORT",
+		"tls": "CLIENT tls NAME | off", "new": "CLIENT new", "pick": pickUsage,
+		"checks": "SERVER checks STATUS | hang | reset", "checked": "SERVER checked METHOD TARGET [VERSION]",
+	}
+	actor = regexp.MustCompile(`^(\*|[A-Za-z][\w./-]*(\|[A-Za-z][\w./-]*)*)$`)
+)
+
+const pickUsage = "pick SERVERS [xTIMES] | N same | N other | N of SERVERS | N spread SERVER=SHARE…"
+
+// step parses one line and the indented lines below it.
+func (p *parser) step(i int, below []string, vars []binding) error {
+	text, err := p.expand(i, p.lines[i], vars)
+	if err != nil {
+		return err
+	}
+	s := step{line: i + 1, title: p.title, text: strings.TrimSpace(text), within: patience}
+	for _, b := range vars {
+		s.with = strings.TrimSpace(s.with + " " + b.name + "=" + b.value)
+	}
+	words := strings.Fields(text)
+	if len(words) == 0 {
+		return p.errorf(i, "nothing is left of this line")
+	}
+	usage, ok := alone[words[0]]
+	if ok {
+		s.verb, s.args = words[0], words[1:]
+	} else {
+		if !actor.MatchString(words[0]) {
+			return p.errorf(i, "%q is neither a name nor a word of the flow language", words[0])
+		}
+		if len(words) < 2 {
+			return p.errorf(i, "what does %s do?", words[0])
+		}
+		s.who, s.verb, s.args = words[0], words[1], words[2:]
+		if usage, ok = acted[s.verb]; !ok {
+			return p.errorf(i, "%q is not a word of the flow language", s.verb)
+		}
+	}
+	if err := s.take(); err != nil {
+		if errors.Is(err, errUsage) {
+			return p.errorf(i, "usage: %s", usage)
+		}
+		return p.errorf(i, "%s: %v", s.verb, err)
+	}
+	for k, line := range below {
+		line, err := p.expand(i+1+k, strings.TrimSpace(line), vars)
+		if err != nil {
+			return err
+		}
+		for line := range strings.SplitSeq(line, `\n`) {
+			if err := s.indent(strings.TrimSpace(line)); err != nil {
+				return p.errorf(i+1+k, "%v", err)
+			}
+		}
+	}
+	if p.flow.steps = append(p.flow.steps, s); len(p.flow.steps) > maxSteps {
+		return p.errorf(i, "more than %d steps", maxSteps)
+	}
+	return nil
+}
+
+// errUsage stands for the usage of a verb.
+var errUsage = errors.New("usage")
+
+// take reads the words after the verb.
+func (s *step) take() error {
+	if s.verb == "<" || s.verb == "<<" {
+		if err := s.takeTime(); err != nil {
+			return err
+		}
+	}
+	switch n := len(s.args); s.verb {
+	case ">", "<", "checked":
+		return s.takeMessage()
+	case ">>", "<<":
+		_, quoted, _ := strings.Cut(s.text, s.verb)
+		q, err := strconv.QuotedPrefix(strings.TrimSpace(quoted))
+		if err != nil {
+			return errUsage
+		}
+		text, err := strconv.Unquote(q)
+		if s.raw = []byte(text); err != nil || len(text) == 0 {
+			return errUsage
+		}
+	case "new":
+		if n != 0 {
+			return errUsage
+		}
+	case "log":
+		if n < 2 || s.args[0] != "~" {
+			return errUsage
+		}
+		_, s.args[0], _ = strings.Cut(s.text, "~")
+		s.args[0] = strings.TrimSpace(s.args[0])
+		_, err := regexp.Compile(s.args[0])
+		return err
+	case "wait":
+		if n != 1 {
+			return errUsage
+		}
+		_, err := duration(s.args[0])
+		return err
+	case "checks":
+		if n != 1 {
+			return errUsage
+		}
+		if _, ok := status(s.args[0]); !ok && s.args[0] != "hang" && s.args[0] != "reset" {
+			return errUsage
+		}
+	case "pick":
+		s.msg = &message{method: "GET", target: "/pick"}
+		_, err := parsePick(s.args)
+		return err
+	default:
+		if n != 1 {
+			return errUsage
+		}
+	}
+	return nil
+}
+
+// takeTime takes "within D" or "after D" off the end of the line.
+func (s *step) takeTime() error {
+	n := len(s.args)
+	if n < 2 || s.args[n-2] != "within" && s.args[n-2] != "after" {
+		return nil
+	}
+	d, err := duration(s.args[n-1])
+	if err != nil {
+		return err
+	}
+	if s.within = d; s.args[n-2] == "after" {
+		s.after, s.within = d, 2*d+patience
+	}
+	s.args = s.args[:n-2]
+	return nil
+}
+
+// takeMessage reads METHOD TARGET [VERSION], STATUS [REASON], EOF or nothing.
+func (s *step) takeMessage() error {
+	if len(s.args) == 1 && (s.args[0] == "EOF" && s.verb != "checked" || s.args[0] == "nothing" && s.verb == "<") {
+		return nil
+	}
+	if len(s.args) == 0 {
+		return errUsage
+	}
+	if code, ok := status(s.args[0]); ok && s.verb != "checked" {
+		s.msg = &message{status: code, reason: strings.Join(s.args[1:], " ")}
+		return nil
+	}
+	if len(s.args) < 2 || len(s.args) > 3 {
+		return errUsage
+	}
+	s.msg = &message{method: s.args[0], target: s.args[1]}
+	if len(s.args) == 3 {
+		if s.msg.version = s.args[2]; !strings.HasPrefix(s.msg.version, "HTTP/") {
+			return fmt.Errorf("%q is not a version of HTTP", s.msg.version)
+		}
+	}
+	return nil
+}
+
+// duration reads a time that may be waited for: up to a year.
+func duration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 || d > 365*24*time.Hour {
+		return 0, fmt.Errorf("%q is not a duration", s)
+	}
+	return d, nil
+}
+
+// status reads a three-digit HTTP status.
+func status(s string) (int, bool) {
+	n, err := strconv.Atoi(s)
+	return n, err == nil && len(s) == 3 && n >= 100
+}
+
+// fieldLine takes an indented line apart: mark, name, and the value where there is one.
+var fieldLine = regexp.MustCompile(`^(=~|!~|[=~!])?\s*([!#$%&'*+.^_|~0-9A-Za-z-]+?)(?:\s*$|:[ \t]*(.*)$)`)
+
+// indent reads an indented line: a field, or content.
+func (s *step) indent(line string) error {
+	if s.msg == nil {
+		return fmt.Errorf("nothing can stand below %q", s.text)
+	}
+	if line == "-" || line == "" { // an empty value of a loop
+		return nil
+	}
+	if text, ok := strings.CutPrefix(line, "|"); ok {
+		text = strings.TrimPrefix(text, " ")
+		if s.msg.content == nil {
+			s.msg.content = []byte(text)
+		} else {
+			s.msg.content = append(append(s.msg.content, '\n'), text...)
+		}
+		return nil
+	}
+	m := fieldLine.FindStringSubmatch(line)
+	if m == nil {
+		return fmt.Errorf("%q is neither a field, nor content after a bar", line)
+	}
+	f := field{mark: m[1], name: m[2], value: strings.TrimSpace(m[3])}
+	colon := strings.HasSuffix(line, f.name+":") || m[3] != ""
+	switch sends := s.verb == ">" || s.verb == "pick"; {
+	case sends && f.mark != "" && f.mark != "!":
+		return fmt.Errorf("%q: what is sent is written without %q", line, f.mark)
+	case f.mark == "!" && colon:
+		return fmt.Errorf("%q: ! takes a name alone; !~ takes a pattern", line)
+	case f.mark != "!" && !colon:
+		return fmt.Errorf("%q: no colon after the name", line)
+	}
+	if strings.HasSuffix(f.mark, "~") {
+		re, err := regexp.Compile(f.value)
+		if err != nil {
+			return err
+		}
+		f.re = re
+	}
+	s.msg.fields = append(s.msg.fields, f)
+	return nil
+}
+
+// picks is what a pick line asks for.
+type picks struct {
+	n       int
+	want    []string       // exactly these; or, with kind "of", this set
+	kind    string         // "", "same", "other", "of", "spread"
+	share   map[string]int // of each server, for "spread"
+	letters []string       // the servers of share, in the order of the line
+}
+
+// parsePick reads the words after pick.
+func parsePick(args []string) (picks, error) {
+	if len(args) == 0 {
+		return picks{}, errUsage
+	}
+	n, err := strconv.Atoi(args[0])
+	if err != nil {
+		return parseSequence(args)
+	}
+	if n < 1 || n > maxTurns || len(args) < 2 {
+		return picks{}, errUsage
+	}
+	k := picks{n: n, kind: args[1]}
+	switch rest := args[2:]; {
+	case (k.kind == "same" || k.kind == "other") && len(rest) == 0:
+	case k.kind == "of" && len(rest) == 1:
+		k.want = values(rest[0])
+	case k.kind == "spread" && len(rest) > 0:
+		k.share = map[string]int{}
+		for _, a := range rest {
+			name, num, _ := strings.Cut(a, "=")
+			w, err := strconv.Atoi(num)
+			if err != nil || w < 0 || w > maxTurns || name == "" || k.share[name] != 0 {
+				return picks{}, fmt.Errorf("%q is not SERVER=SHARE", a)
+			}
+			k.share[name] = w
+			k.letters = append(k.letters, name)
+		}
+	default:
+		return picks{}, errUsage
+	}
+	return k, nil
+}
+
+// parseSequence reads SERVERS [xTIMES].
+func parseSequence(args []string) (picks, error) {
+	times := 1
+	if len(args) == 2 && strings.HasPrefix(args[1], "x") {
+		n, err := strconv.Atoi(args[1][1:])
+		if err != nil || n < 1 || n > maxTurns {
+			return picks{}, errUsage
+		}
+		times = n
+	} else if len(args) != 1 {
+		return picks{}, errUsage
+	}
+	once := values(args[0])
+	if len(once) == 0 || len(once)*times > maxTurns {
+		return picks{}, errUsage
+	}
+	return picks{n: len(once) * times, want: slices.Repeat(once, times)}, nil
+}
+
+// values reads cookie values: "ABC" or "s1,s2,s3".
+func values(s string) []string {
+	if strings.Contains(s, ",") {
+		return strings.Split(s, ",")
+	}
+	return strings.Split(s, "")
+}
