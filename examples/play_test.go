@@ -1,0 +1,409 @@
+package examples
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing/synctest"
+	"time"
+)
+
+// stage is an open house and what a flow must know of it.
+type stage struct {
+	front   netip.AddrPort // where clients go who say nothing else
+	tls     netip.AddrPort // … by TLS
+	servers []*server      // in the order of the configuration
+	roots   *x509.CertPool // who signed the house's certificates
+	log     *logLines      // its access log
+	start   func() error   // opens it
+	close   func() error   // shuts it down
+}
+
+// server is a server of the configuration, played by the flow.
+type server struct {
+	backend, name, cookie string
+	at                    netip.AddrPort   // where requests come
+	checkedAt             []netip.AddrPort // where health checks come, if elsewhere
+	checks                []string         // first lines of its health checks
+}
+
+// player plays a flow. Its own goroutine goes through the steps; one goroutine for each connection collects what comes.
+type player struct {
+	net  *network
+	load func(file string) (*stage, error)
+
+	stage   *stage
+	clients map[string]*client
+	order   []string // names of clients, as they appeared
+	it      *server  // who received last
+	sent    time.Time
+	bell    chan struct{} // something came
+
+	mu     sync.Mutex
+	places map[netip.AddrPort]*place
+}
+
+// client is who asks.
+type client struct {
+	name string
+	from netip.Addr
+	to   netip.AddrPort
+	tls  string // the name it asks for, "" in the clear
+	now  *end   // the connection it uses
+	ends []*end // all of them
+	last string // whom its last pick met
+}
+
+// place is an address that servers are played at. Guarded by the player's mu.
+type place struct {
+	at     netip.AddrPort
+	lines  []string // first lines of health checks
+	answer string   // to health checks: a status, "hang" or "reset"
+	check  *wire    // the last health check
+	ends   []*end   // as they arrived
+	owed   []owed   // requests received and not answered
+	last   *end     // of the request received last
+}
+
+// owed is a request that waits for its answer.
+type owed struct {
+	e      *end
+	method string
+}
+
+// end is the flow's end of a connection. in and over are guarded by the player's mu.
+type end struct {
+	conn  net.Conn
+	mem   *memConn // what conn runs over
+	in    []byte   // came and not received by a line
+	over  error    // what ended it, after in
+	seen  bool     // a line received the end
+	asked []string // methods of the requests it sent that are not answered
+}
+
+// newPlayer returns a player on n. load reads a configuration of the folder and builds its house, not yet open.
+func newPlayer(n *network, load func(file string) (*stage, error)) *player {
+	return &player{net: n, load: load, bell: make(chan struct{}, 1)}
+}
+
+// play goes through f, from an open house to a closed one.
+func (p *player) play(f *flow) error {
+	if err := p.enter("gatehouse.hcl"); err != nil {
+		return err
+	}
+	for i := range f.steps {
+		if err := p.step(&f.steps[i]); err != nil {
+			p.leave()
+			return p.at(&f.steps[i], err)
+		}
+	}
+	err := p.leave()
+	if err != nil && len(f.steps) > 0 {
+		err = p.at(&f.steps[len(f.steps)-1], fmt.Errorf("at the end: %w", err))
+	}
+	return err
+}
+
+// at says where in the flow err happened.
+func (p *player) at(s *step, err error) error {
+	place := strconv.Itoa(s.line)
+	if s.with != "" {
+		place += " (" + s.with + ")"
+	}
+	return fmt.Errorf("flow:%s: %s: %s: %w", place, s.title, s.text, err)
+}
+
+// enter opens the house.
+func (p *player) enter(file string) error {
+	st, err := p.load(file)
+	if err != nil {
+		return err
+	}
+	st.log.ring = p.ring
+	p.stage, p.clients, p.order, p.it = st, map[string]*client{}, nil, nil
+	p.places = map[netip.AddrPort]*place{}
+	for _, s := range st.servers {
+		for _, at := range s.ports() {
+			pl := p.places[at]
+			if pl == nil {
+				pl = &place{at: at, answer: "200"}
+				p.places[at] = pl
+			}
+			pl.lines = append(pl.lines, s.checks...)
+		}
+	}
+	for _, pl := range p.places {
+		p.net.serve(pl.at, func(c *memConn) { p.arrived(pl, c) })
+	}
+	if err := st.start(); err != nil {
+		return err
+	}
+	synctest.Wait() // the first health checks are done
+	return nil
+}
+
+// leave closes the house and reports what came and no line received.
+func (p *player) leave() error {
+	synctest.Wait()
+	err := p.left()
+	for _, c := range p.clients {
+		for _, e := range c.ends {
+			e.conn.Close()
+		}
+	}
+	synctest.Wait()
+	err = errors.Join(err, p.stage.close())
+	p.mu.Lock()
+	for _, pl := range p.places {
+		for _, e := range pl.ends {
+			e.conn.Close()
+		}
+	}
+	p.mu.Unlock()
+	synctest.Wait()
+	return err
+}
+
+// left reports what came and no line received.
+func (p *player) left() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for _, s := range p.stage.servers {
+		for _, e := range p.places[s.at].ends {
+			if len(e.in) > 0 {
+				errs = append(errs, fmt.Errorf("%s got what no line received: %q", s.name, e.in))
+				e.in = nil
+			}
+		}
+	}
+	for _, name := range p.order {
+		for _, e := range p.clients[name].ends {
+			if len(e.in) > 0 {
+				errs = append(errs, fmt.Errorf("%s got what no line received: %q", name, e.in))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ports lists all addresses of a server.
+func (s *server) ports() []netip.AddrPort { return append([]netip.AddrPort{s.at}, s.checkedAt...) }
+
+// ring wakes the player.
+func (p *player) ring() {
+	select {
+	case p.bell <- struct{}{}:
+	default:
+	}
+}
+
+// await waits until ready, which runs with p.mu held, reports true.
+func (p *player) await(limit time.Duration, ready func() bool) bool {
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	for over := false; ; {
+		synctest.Wait()
+		p.mu.Lock()
+		ok := ready()
+		p.mu.Unlock()
+		if ok || over {
+			return ok
+		}
+		select {
+		case <-p.bell:
+		case <-late.C:
+			over = true
+		}
+	}
+}
+
+// collect gathers what comes on e, to its end.
+func (p *player) collect(e *end, each func()) {
+	b := make([]byte, 32<<10)
+	for {
+		n, err := e.conn.Read(b)
+		p.mu.Lock()
+		e.in = append(e.in, b[:n]...)
+		e.over = err
+		if each != nil {
+			each()
+		}
+		p.mu.Unlock()
+		p.ring()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// arrived is a connection of the house to a place.
+func (p *player) arrived(pl *place, c *memConn) {
+	e := &end{conn: c, mem: c}
+	p.mu.Lock()
+	pl.ends = append(pl.ends, e)
+	p.mu.Unlock()
+	p.collect(e, func() { pl.answerChecks(e) })
+}
+
+// answerChecks answers the health checks at the start of what came on e. With the player's mu.
+func (pl *place) answerChecks(e *end) {
+	if len(e.in) > 0 && e.in[0] == 0x16 && slices.Contains(pl.lines, tlsCheck) {
+		pl.answerCheck(e, []byte("\x15\x03\x03\x00\x02\x02\x28"), true) // a TLS alert: handshake_failure
+		e.in = nil
+		return
+	}
+	for {
+		w, n, err := readWire(e.in, "", false)
+		if err != nil || n == 0 || !slices.Contains(pl.lines, w.start) {
+			return
+		}
+		e.in = e.in[n:]
+		pl.check = w
+		last := strings.HasSuffix(w.start, " HTTP/1.0") || slices.Contains(w.values("Connection"), "close")
+		m := &message{version: "HTTP/1.0", fields: []field{{name: "Content-Length", value: "0"}}}
+		m.status, _ = status(pl.answer)
+		pl.answerCheck(e, m.send("", "HEAD"), last)
+	}
+}
+
+// tlsCheck stands for the first line of a check that is a TLS hello.
+const tlsCheck = "tls"
+
+func (pl *place) answerCheck(e *end, b []byte, last bool) {
+	switch pl.answer {
+	case "hang":
+	case "reset":
+		e.mem.Reset()
+	default:
+		e.conn.Write(b)
+		if last {
+			e.conn.Close()
+		}
+	}
+}
+
+// client returns the client of that name. A new one comes from an address of its own.
+func (p *player) client(name string) *client {
+	c := p.clients[name]
+	if c == nil {
+		n := len(p.order) + 1
+		c = &client{name: name, from: netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), to: p.stage.front}
+		p.clients[name] = c
+		p.order = append(p.order, name)
+	}
+	return c
+}
+
+// servers returns the servers that a name in a flow stands for, nil for a client's name.
+func (p *player) servers(who string) ([]*server, error) {
+	switch who {
+	case "*":
+		return p.stage.servers, nil
+	case "it":
+		if p.it == nil {
+			return nil, errors.New("nobody received anything yet")
+		}
+		return []*server{p.it}, nil
+	}
+	var all []*server
+	for name := range strings.SplitSeq(who, "|") {
+		var found *server
+		for _, s := range p.stage.servers {
+			if name != s.name && name != s.backend+"/"+s.name {
+				continue
+			}
+			if found != nil && found.at != s.at {
+				return nil, fmt.Errorf("%s is in several backends: write %s/%s", name, s.backend, name)
+			}
+			found = s
+		}
+		if found != nil {
+			all = append(all, found)
+		} else if strings.Contains(who, "|") {
+			return nil, fmt.Errorf("%s is no server of the configuration", name)
+		}
+	}
+	return all, nil
+}
+
+// connect opens a connection for a client.
+func (p *player) connect(c *client) error {
+	nc, err := p.net.connect(c.from, c.to)
+	if err != nil {
+		return err
+	}
+	e := &end{conn: nc, mem: nc.(*memConn)}
+	c.now = e
+	c.ends = append(c.ends, e)
+	if c.tls != "" {
+		tc := tls.Client(nc, &tls.Config{ServerName: c.tls, RootCAs: p.stage.roots, NextProtos: []string{"http/1.1"}})
+		if err := tc.Handshake(); err != nil {
+			return fmt.Errorf("%s: %w", c.to, err)
+		}
+		e.conn = tc
+	}
+	go p.collect(e, nil)
+	return nil
+}
+
+// put writes b on the client's connection, on a new one if it has none.
+func (p *player) put(c *client, b []byte) error {
+	p.sent = time.Now()
+	if c.now == nil {
+		if err := p.connect(c); err != nil {
+			return err
+		}
+	}
+	e := c.now
+	p.mu.Lock()
+	over := e.over
+	p.mu.Unlock()
+	if over != nil {
+		return fmt.Errorf("its connection is over (%v); a line %q opens another", over, c.name+" new")
+	}
+	_, err := e.conn.Write(b)
+	return err
+}
+
+// texts puts the runtime's words into a text: $it and $it.cookie.
+func (p *player) texts(s string) string {
+	if p.it == nil || !strings.Contains(s, "$it") {
+		return s
+	}
+	return strings.NewReplacer("$it.cookie", p.it.cookie, "$it", p.it.name).Replace(s)
+}
+
+// spoken returns m with the runtime's words in it.
+func (p *player) spoken(m *message) *message {
+	if m == nil {
+		return nil
+	}
+	c := *m
+	c.target = p.texts(c.target)
+	c.fields = slices.Clone(c.fields)
+	for i, f := range c.fields {
+		if v := p.texts(f.value); v != f.value {
+			c.fields[i].value = v
+			if f.re != nil {
+				re, err := regexp.Compile(v)
+				if err != nil {
+					re = regexp.MustCompile(regexp.QuoteMeta(v))
+				}
+				c.fields[i].re = re
+			}
+		}
+	}
+	if c.content != nil {
+		c.content = []byte(p.texts(string(c.content)))
+	}
+	return &c
+}
