@@ -1,6 +1,9 @@
 package frontend
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // router finds the route of a request. It is built once and then only read, by all loops.
 type router struct {
@@ -76,10 +79,16 @@ func (r *router) match(host, target []byte) (place int, ok bool) {
 	if open == 0 && !f.twisted {
 		return r.find(name, f.path, 0), true
 	}
-	var space [512]byte
-	place = r.find(name, appendPath(space[:0], f.path, 0), 0)
+	var space, scratch [512]byte
+	normal := appendPath(space[:0], f.path, 0)
+	place = r.find(name, normal, 0)
+	again := !bytes.Equal(normal, f.path)
 	for rd := open; rd != 0; rd = (rd - 1) & open { // every set of open liberties
-		if r.find(name, appendPath(space[:0], f.path, rd), rd) != place {
+		if r.find(name, appendPath(scratch[:0], f.path, rd), rd) != place {
+			return noRoute, false
+		}
+		// They may be taken a step later too, by an application behind a server that has already removed the dots.
+		if again && r.find(name, appendPath(scratch[:0], normal, rd), rd) != place {
 			return noRoute, false
 		}
 	}
