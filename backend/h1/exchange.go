@@ -47,14 +47,18 @@ type Request struct {
 	Header Header
 	// Length is the length of the content: 0 none, -1 known at its end only (it will be sent chunked).
 	// The Content-Length line, if one came, is in Header and agrees.
-	Length int64
-	Body   Body // nil: no content
+	Length  int64
+	Framing Framing // how the end of the content was marked as it came in
+	Close   bool    // the client's connection ends after this exchange: "Connection: close", or HTTP/1.0 without keep-alive
+	Body    Body    // nil: no content
 	// Upgrade is "websocket" when the client asks for that upgrade properly, else "". The
 	// Upgrade and Connection lines are not in Header.
 	Upgrade string
 	// Continue says the client waits for 100 Continue before it sends the content. The Expect line is not in Header.
 	Continue bool
 	Trailers bool // the client takes trailers ("TE: trailers")
+
+	head progress // of a head that is not complete yet
 }
 
 // Response is what the server answers, checked and with the hop-by-hop fields taken out.
@@ -63,11 +67,19 @@ type Response struct {
 	Reason []byte
 	Minor  int // minor HTTP/1 version of the server
 	Header Header
-	Length int64 // as in Request. A response without content (HEAD, 204, 304) has a nil Body whatever Length says
-	Body   Body  // nil: no content
+	// Length is the length of the content as in Request. A response without content (HEAD, 204, 304) has a nil Body
+	// whatever Length says: to HEAD and with 304 it is the length that GET would have got, -1 if that is unknown.
+	Length  int64
+	Framing Framing // how the end of the content is marked as it comes in
+	Close   bool    // the server's connection ends after this response
+	Body    Body    // nil: no content
+	// Upgrade is the protocol a 101 switches to ("websocket"), else "". The Upgrade and Connection lines are not in Header.
+	Upgrade string
 	// Tunnel is the server's connection after 101 Switching Protocols: the caller relays bytes between it
 	// and the client, then closes it.
 	Tunnel *Conn
+
+	head progress // of a head that is not complete yet
 }
 
 // Body is the content of a message, piece by piece. Exactly one task reads it.

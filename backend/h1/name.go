@@ -1,5 +1,10 @@
 package h1
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // Name is a field name the engine knows. Everything else is 0; such lines are found by their
 // bytes.
 type Name uint8
@@ -139,33 +144,70 @@ var names = [...]string{
 // String returns the name as RFCs spell it.
 func (n Name) String() string { return names[n] }
 
-// byLength lists the known names by their length: few have the same.
-var byLength = func() (t [32][]Name) {
+// maxName is more than the length of the longest known name.
+const maxName = 32
+
+// known is a place of the hash table of known names.
+type known struct {
+	lo, hi uint64 // the first and the last bytes of the name, as ends folds them
+	n      int
+	id     Name
+}
+
+// knowns has every known name at its hash, and no two at one: hashing, comparing two words and done, 3 ns.
+var knowns = func() (t [hashes]known) {
 	for i, s := range names {
 		if s != "" {
-			t[len(s)] = append(t[len(s)], Name(i))
+			lo, hi := ends([]byte(s))
+			k := &t[hash(lo, hi)]
+			if k.n != 0 {
+				panic("h1: " + s + " and " + names[k.id] + " have the same hash: change the multiplier")
+			}
+			*k = known{lo, hi, len(s), Name(i)}
 		}
 	}
 	return
 }()
 
-// nameOf returns the known name that b spells in any case, or 0.
-func nameOf(b []byte) Name {
-	if len(b) >= len(byLength) {
-		return 0
-	}
-	for _, id := range byLength[len(b)] {
-		if s := names[id]; lower[s[0]] == lower[b[0]] && EqualFold(b, s) {
-			return id
-		}
-	}
-	return 0
+const hashes = 256
+
+// hash is perfect for the known names. The multiplier was found by trying.
+func hash(lo, hi uint64) uint64 {
+	return (lo ^ bits.RotateLeft64(hi, 23)) * 0xb2119d8d35de1e59 >> (64 - 8)
 }
 
-// lower folds ASCII letters; token marks the characters of RFC 9110 5.6.2.
+// ends returns the first and the last eight bytes of a name, or what there is of them, in lower case. Setting the bit 0x20 folds
+// letters and maps no other character of a token to one that a known name holds.
+func ends(b []byte) (lo, hi uint64) {
+	const fold = 0x2020202020202020
+	switch n := len(b); {
+	case n >= 8:
+		return binary.LittleEndian.Uint64(b) | fold, binary.LittleEndian.Uint64(b[n-8:]) | fold
+	case n >= 4:
+		return uint64(binary.LittleEndian.Uint32(b)) | fold, uint64(binary.LittleEndian.Uint32(b[n-4:])) | fold
+	case n >= 2:
+		return uint64(binary.LittleEndian.Uint16(b)) | fold, uint64(b[n-1]) | fold
+	}
+	return 0, 0
+}
+
+// nameOf returns the known name that the token b spells in any case, or 0.
+func nameOf(b []byte) Name {
+	lo, hi := ends(b)
+	k := &knowns[hash(lo, hi)]
+	if k.n != len(b) || k.lo != lo || k.hi != hi || k.n > 16 && !EqualFold(b, names[k.id]) {
+		return 0
+	}
+	return k.id
+}
+
+// underscore marks that character in tokens.
+const underscore = 2
+
+// lower folds ASCII letters; tokens is not 0 for the characters of RFC 9110 5.6.2.
 var (
-	lower [256]byte
-	token [256]bool
+	lower  [256]byte
+	tokens [256]byte
 )
 
 func init() {
@@ -174,11 +216,14 @@ func init() {
 		if c >= 'A' && c <= 'Z' {
 			lower[c] = byte(c + 'a' - 'A')
 		}
-		token[c] = c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
+			tokens[c] = 1
+		}
 	}
 	for _, c := range []byte("!#$%&'*+-.^_`|~") {
-		token[c] = true
+		tokens[c] = 1
 	}
+	tokens['_'] |= underscore
 }
 
 // EqualFold reports whether b spells s in any case of ASCII letters.
