@@ -14,23 +14,23 @@ type Balance struct {
 
 // The algorithms of Balance.
 const (
-	roundRobin = "roundrobin"
-	leastConn  = "leastconn"
-	source     = "source"
-	random     = "random"
-	byURI      = "uri"
-	byHeader   = "header"
-	first      = "first"
+	byRoundRobin = "roundrobin"
+	byLeastConn  = "leastconn"
+	bySource     = "source"
+	byRandom     = "random"
+	byURI        = "uri"
+	byHeader     = "header"
+	byFirst      = "first"
 )
 
 // balances are the choices as a configuration spells them.
-var balances = []string{roundRobin, leastConn, source, random, byURI, byHeader + ":NAME", first}
+var balances = []string{byRoundRobin, byLeastConn, bySource, byRandom, byURI, byHeader + ":NAME", byFirst}
 
 // String returns b as a configuration spells it.
 func (b Balance) String() string {
 	switch b.Algorithm {
 	case "":
-		return roundRobin
+		return byRoundRobin
 	case byHeader:
 		return byHeader + ":" + b.Header
 	}

@@ -1,0 +1,27 @@
+package backend
+
+// standing is whom a server takes at the moment: what its health, the operator's will and its weight come to. The higher,
+// the worse.
+type standing uint8
+
+const (
+	open    standing = iota // everybody
+	closing                 // holders of its cookie: drained by the operator, or of weight 0
+	failing                 // holders of its cookie, though a check has failed: on_fail = "drain"
+	shut                    // nobody: down, in maintenance, or not checked yet
+)
+
+func (s standing) String() string {
+	return [...]string{"open", "closing", "failing", "shut"}[s]
+}
+
+// standingOf joins what checks say of a server with what the operator wants of it.
+func standingOf(health standing, state State, weight int) standing {
+	switch {
+	case state == Maint:
+		return shut
+	case state == Drain, weight == 0:
+		return max(health, closing)
+	}
+	return health
+}
