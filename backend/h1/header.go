@@ -97,6 +97,8 @@ func (h *Header) IndexName(name string, from int) int {
 }
 
 // Add appends a line. The name and the value must be valid: they are written as they are.
+//
+//go:noinline // inlined into another package, the generic add makes the caller's value escape to the heap
 func (h *Header) Add(name string, value []byte) { add(h, name, value) }
 
 // AddString is Add of a string.
