@@ -5,6 +5,8 @@
 //	listener := tls.NewListener(l, certs.Config())
 package tlsconf
 
+import "context"
+
 // Config is a set of certificates and how they are served.
 type Config struct {
 	Name string `hcl:"name,label"`
@@ -12,10 +14,10 @@ type Config struct {
 	// Certificate is a PEM file with the certificate, its chain and (unless Key names another file) its
 	// private key, in any order, as stunnel and HAProxy use it; or a directory of such files, chosen by the name the
 	// client asks for, the first file in alphabetical order for clients that name none.
-	Certificate string `hcl:"certificate,optional"`
+	Certificate string `hcl:"certificate,optional" path:"true"`
 
 	// Key is the file with the private key, where it is one of its own.
-	Key string `hcl:"key,optional"`
+	Key string `hcl:"key,optional" path:"true"`
 
 	// AllowInsecurePermissions accepts a private key that every user of the machine may read.
 	AllowInsecurePermissions bool `hcl:"allow_insecure_permissions,optional"`
@@ -39,6 +41,15 @@ type Config struct {
 
 	// StateDir is where the internal CA lives. Set by the house, from global.state_dir.
 	StateDir string
+
+	// Tickets seals session tickets. Set by the house, from the generation before, so that clients resume across a reload.
+	// nil: keys of its own.
+	Tickets *Tickets
+
+	// Watch calls changed after each change in the directories until ctx ends; an error means that it cannot. nil: the
+	// kernel's file notifications. Those hold up the time of a synctest bubble, where a function that only waits for ctx serves.
+	// Besides, the files are looked at once a minute.
+	Watch func(ctx context.Context, dirs []string, changed func()) error
 }
 
 // Profile is a set of protocol versions, cipher suites and groups.

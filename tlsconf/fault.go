@@ -1,0 +1,25 @@
+package tlsconf
+
+// fault is what is wrong with one file, and what to do about it.
+type fault struct {
+	file    string // path, as the configuration leads to it
+	problem string
+	remedy  string
+	key     bool // it is the private key's fault, which may stand in a file of its own
+	warning bool // the certificate is served all the same
+}
+
+func (f *fault) Error() string { return f.file + ": " + f.problem }
+
+// faults is what is wrong with a set of files, worst and best mixed, in the order of the files.
+type faults []*fault
+
+// refused returns the first fault that keeps a certificate from being served, or nil.
+func (l faults) refused() *fault {
+	for _, f := range l {
+		if !f.warning {
+			return f
+		}
+	}
+	return nil
+}
