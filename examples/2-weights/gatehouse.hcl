@@ -1,0 +1,27 @@
+# Two old machines and two new ones that do about twice the work, in proportion and never two requests in a row to the same.
+
+listen "webfarm" {
+  bind "192.168.1.1:80" {}
+
+  balance = "roundrobin"
+
+  cookie "JSESSIONID" { mode = "prefix" }
+  check "http" { request = "HEAD /index.html HTTP/1.0" }
+
+  server "webA" "192.168.1.11:80" {
+    cookie = "A"
+    weight = 12
+  }
+  server "webB" "192.168.1.12:80" {
+    cookie = "B"
+    weight = 12
+  }
+  server "webC" "192.168.1.13:80" {
+    cookie = "C"
+    weight = 26
+  }
+  server "webD" "192.168.1.14:80" {
+    cookie = "D"
+    weight = 26
+  }
+}
