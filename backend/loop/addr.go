@@ -33,16 +33,27 @@ func ParseAddr(s string) (Addr, error) {
 		}
 		return Addr{FD: s[len("fd@"):]}, nil
 	}
-	host, port := s, ""
-	if i := strings.LastIndexByte(s, ':'); i >= 0 && strings.IndexByte(s, ':') == i || strings.HasPrefix(s, "[") {
-		if j := strings.LastIndexByte(s, ']'); j < i || j < 0 {
-			host, port = s[:i], s[i+1:]
-			if port == "" {
-				return Addr{}, errors.New("the colon is followed by no port")
+	host, port, colon := s, "", false
+	if strings.HasPrefix(s, "[") { // brackets are for IPv6 addresses alone (RFC 3986 3.2.2)
+		i := strings.IndexByte(s, ']')
+		if i < 0 {
+			return Addr{}, errors.New("the bracket is not closed")
+		}
+		host = s[1:i]
+		if ip, err := netip.ParseAddr(host); err != nil || !ip.Is6() {
+			return Addr{}, errors.New(strconv.Quote(host) + " in brackets is no IPv6 address")
+		}
+		if rest := s[i+1:]; rest != "" {
+			if port, colon = strings.CutPrefix(rest, ":"); !colon {
+				return Addr{}, errors.New(strconv.Quote(rest) + " follows the bracket")
 			}
 		}
+	} else if strings.Count(s, ":") == 1 { // more colons: an IPv6 address
+		host, port, colon = strings.Cut(s, ":")
 	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if colon && port == "" {
+		return Addr{}, errors.New("the colon is followed by no port")
+	}
 	var n uint64
 	if port != "" {
 		var err error
@@ -134,6 +145,19 @@ func (a Addr) ip() string {
 		return ""
 	}
 	return a.Addr().String()
+}
+
+// literal returns an error unless a can be connected to as it is.
+func (a Addr) literal() error {
+	switch {
+	case a.Path != "":
+		return nil
+	case a.Host != "":
+		return errName
+	case a.FD != "" || !a.Addr().IsValid():
+		return errors.New("no address to connect to")
+	}
+	return nil
 }
 
 func (a Addr) port() string { return strconv.Itoa(int(a.Port())) }

@@ -35,6 +35,13 @@ func (m *buffers) PutBuf(b []byte) {
 	}
 }
 
+// putLent takes b back if it is one that Buf lent, or as good. append may have replaced it by a larger one.
+func (m *buffers) putLent(b []byte) {
+	if cap(b) == BufSize {
+		m.PutBuf(b)
+	}
+}
+
 // Small lends an empty slice for a head or a frame.
 func (m *buffers) Small() []byte {
 	if n := len(m.smalls); n > 0 {

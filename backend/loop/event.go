@@ -16,10 +16,7 @@ func (e *Event) Wait(l *Loop, d time.Duration) bool {
 	if e.set {
 		return true
 	}
-	c := l.cur
-	if c == nil {
-		panic("loop: a wait outside the running task of this loop")
-	}
+	c := l.self()
 	c.late, c.waiting = false, nil
 	if e.first == nil {
 		e.first = c
@@ -28,13 +25,13 @@ func (e *Event) Wait(l *Loop, d time.Duration) bool {
 	}
 	e.last = c
 	if d > 0 {
-		l.wheel.arm(&c.timer, l.now+max(1, d.Milliseconds()))
+		l.wheel.arm(&c.timer, l.now+millis(d))
 	}
-	l.park()
-	l.wheel.drop(&c.timer)
-	if c.late {
-		e.remove(c)
+	c.park()
+	if !c.late {
+		return true // even if Clear was called since
 	}
+	e.remove(c)
 	return e.set
 }
 
@@ -77,5 +74,5 @@ func (e *Event) Set(l *Loop) {
 	e.first, e.last = nil, nil
 }
 
-// Clear makes the event usable again. No task may be waiting.
+// Clear makes the event usable again. Tasks that Set has woken still see it as set.
 func (e *Event) Clear() { e.set = false }

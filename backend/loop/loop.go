@@ -28,10 +28,14 @@ type Loop struct {
 
 	flush, flushing []Flusher
 
-	mu     sync.Mutex // guards posted and rung
-	posted []func()
-	rung   bool // the loop was told and has not yet looked
-	spare  []func()
+	listeners map[*Listener]struct{}
+
+	mu      sync.Mutex // guards posted, rung and ended
+	posted  []func()
+	rung    bool           // the loop was told and has not yet looked
+	ended   bool           // nothing posted runs any more
+	ringing sync.WaitGroup // who is about to ring: the bell is not taken away from them
+	spare   []func()
 
 	quit   atomic.Bool
 	done   chan struct{}
@@ -40,7 +44,7 @@ type Loop struct {
 }
 
 func newLoop(id int) *Loop {
-	l := &Loop{ID: id, start: time.Now(), done: make(chan struct{})}
+	l := &Loop{ID: id, start: time.Now(), done: make(chan struct{}), listeners: map[*Listener]struct{}{}}
 	l.tasks.l = l
 	l.unix = l.start.UnixMilli()
 	l.wheel.init()
@@ -68,20 +72,33 @@ func (l *Loop) Panics() uint64 { return l.panics.Load() }
 // AtTurnEnd calls f once when this turn ends. The caller keeps itself from being added twice.
 func (l *Loop) AtTurnEnd(f Flusher) { l.flush = append(l.flush, f) }
 
-// Post runs f on the loop, not as a task: f must not park. From any goroutine. After Stop, f never runs.
-func (l *Loop) Post(f func()) {
+// Post runs f on the loop, not as a task: f must not park. From any goroutine. When the loop has ended, f never runs.
+func (l *Loop) Post(f func()) { l.post(f) }
+
+// post is Post and reports whether f will run.
+func (l *Loop) post(f func()) bool {
 	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return false
+	}
 	l.posted = append(l.posted, f)
 	ring := !l.rung
-	l.rung = true
+	if ring {
+		l.rung = true
+		l.ringing.Add(1)
+	}
 	l.mu.Unlock()
 	if ring {
 		l.poller.ring()
+		l.ringing.Done()
 	}
+	return true
 }
 
-// Stop closes every connection, ends every task, and returns when the loop has ended. From any goroutine but the
-// loop's own tasks.
+// Stop closes every listener and connection, ends every task, and returns when the loop has ended. Tasks that wait for a connection
+// get ErrClosed; those that wait for anything else are unwound by a panic that nobody sees but their own recover (see Stopped). From
+// any goroutine but that of the loop.
 func (l *Loop) Stop() {
 	l.quit.Store(true)
 	l.Post(func() {})
@@ -97,6 +114,7 @@ const rounds = 8
 
 func (l *Loop) run() {
 	defer close(l.done)
+	defer l.exited()
 	l.owner = goid()
 	l.tick()
 	for !l.quit.Load() {
@@ -105,17 +123,31 @@ func (l *Loop) run() {
 	l.end()
 }
 
+// exited ends the loop in good order when a task has called runtime.Goexit, which takes the loop's goroutine with it. Only tests do so, by
+// t.Fatal.
+func (l *Loop) exited() {
+	if l.ended {
+		return
+	}
+	if v := recover(); v != nil {
+		panic(v)
+	}
+	l.panics.Add(1)
+	if l.OnPanic != nil {
+		l.OnPanic("loop: a task called runtime.Goexit; the loop ends", nil)
+	}
+	l.cur = nil
+	l.end()
+}
+
 // turn waits for something to do and does it.
 func (l *Loop) turn() {
-	l.poller.wait(l, l.pending())
+	l.poller.wait(l, l.pending() || len(l.flush) > 0)
 	l.wheel.advance(l)
 	for range rounds {
 		l.runReady()
-		if len(l.flush) == 0 {
-			if !l.pending() {
-				break
-			}
-			continue
+		if !l.runnable() && len(l.flush) == 0 {
+			break
 		}
 		l.flush, l.flushing = l.flushing[:0], l.flush
 		for i, f := range l.flushing {
@@ -145,19 +177,37 @@ func (l *Loop) runPosted() {
 		q[i] = nil
 		l.guard(f)
 	}
-	l.spare = q
+	if l.spare = nil; cap(q) <= keepPosts {
+		l.spare = q
+	}
 }
+
+// keepPosts bounds the list of posted functions that is kept for the next ones.
+const keepPosts = 4096
+
+// lastRounds bounds what tasks may still do when their loop ends.
+const lastRounds = 1000
 
 // end closes the connections, gives tasks that wait for them the chance to finish, and stops the others where they are.
 func (l *Loop) end() {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	l.runPosted() // who posted before that was promised a run: it may hand over what must be closed
+	for n := range l.listeners {
+		n.Close()
+	}
 	l.poller.closeAll()
-	for range 1000 {
-		if !l.pending() && len(l.flush) == 0 {
+	for range lastRounds {
+		if !l.pending() {
 			break
 		}
 		l.runReady()
-		l.flush = l.flush[:0]
+		l.later()
 	}
 	l.stopTasks()
+	l.poller.closeAll() // what tasks have dialled meanwhile
+	l.flush = nil
+	l.ringing.Wait()
 	l.poller.close()
 }

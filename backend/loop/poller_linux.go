@@ -2,6 +2,7 @@ package loop
 
 import (
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"strconv"
@@ -207,8 +208,12 @@ func sockaddr(a Addr) (syscall.Sockaddr, int) {
 		return &syscall.SockaddrInet4{Addr: ip.Unmap().As4(), Port: int(a.Port())}, syscall.AF_INET
 	case ip.Is6():
 		s := &syscall.SockaddrInet6{Addr: ip.As16(), Port: int(a.Port())}
-		if n, err := strconv.Atoi(ip.Zone()); err == nil {
-			s.ZoneId = uint32(n)
+		if z := ip.Zone(); z != "" {
+			if n, err := strconv.Atoi(z); err == nil {
+				s.ZoneId = uint32(n)
+			} else if i, err := net.InterfaceByName(z); err == nil {
+				s.ZoneId = uint32(i.Index)
+			}
 		}
 		return s, syscall.AF_INET6
 	}

@@ -17,6 +17,9 @@ func Splice(dst, src *Conn) (int64, error) {
 	if dst.s != nil || src.s != nil {
 		return spliceCopy(dst, src)
 	}
+	if err := dst.Drain(); err != nil { // what is queued goes first
+		return 0, err
+	}
 	var p [2]int
 	if err := syscall.Pipe2(p[:], syscall.O_NONBLOCK|syscall.O_CLOEXEC); err != nil {
 		return spliceCopy(dst, src) // out of descriptors: slower, not broken

@@ -24,9 +24,13 @@ type tasks struct {
 	cur    *co    // the running coroutine, nil while the loop itself runs
 	free   []*co
 	live   []*co
-	ready  []*co // woken: resumed in this turn
-	tired  []*co // gave way: resumed in the next turn
-	starts []Task
+	ready  []*co  // woken: resumed in this turn
+	tired  []*co  // gave way: resumed in the next turn
+	starts []Task // asked for by tasks
+
+	running  []*co // the backing arrays of the lists that are being worked off
+	starting []Task
+	stopping bool
 }
 
 // co is a pooled coroutine and what it may be waiting for: one thing at a time.
@@ -51,6 +55,13 @@ const keepIdle = 512
 
 // errStopped unwinds a task whose loop ended.
 var errStopped = errors.New("loop: stopped")
+
+// Stopped reports whether v, which a task has got from recover, is no fault but the end of its loop. Every further wait panics with
+// it again: a task that recovers panics of its own returns then, and answers and counts nothing.
+func Stopped(v any) bool {
+	err, _ := v.(error)
+	return err == errStopped
+}
 
 // Go starts a task: at once when the loop itself calls, later in this turn when a task does.
 func (l *Loop) Go(t Task) {
@@ -82,6 +93,9 @@ func (c *co) main(yield func(struct{}) bool) {
 	for {
 		c.run()
 		t := &c.l.tasks
+		if t.stopping {
+			return
+		}
 		if len(t.free) >= keepIdle {
 			t.forget(c)
 			return
@@ -134,12 +148,18 @@ func (l *Loop) resume(c *co) {
 	l.cur = nil
 }
 
-// park gives the processor back to the loop until somebody wakes the task.
-func (l *Loop) park() {
+// self returns the coroutine of the calling task. Every wait begins with it, so that nothing is left registered for a caller that
+// cannot park.
+func (l *Loop) self() *co {
 	c := l.cur
 	if c == nil || !c.mine() {
 		panic("loop: a wait outside the running task of this loop")
 	}
+	return c
+}
+
+// park gives the processor back to the loop until somebody wakes the task.
+func (c *co) park() {
 	if !c.yield(struct{}{}) {
 		panic(errStopped)
 	}
@@ -147,23 +167,25 @@ func (l *Loop) park() {
 
 func (t *tasks) wake(c *co) { t.ready = append(t.ready, c) }
 
-// pending reports whether tasks can run without anything new happening.
-func (t *tasks) pending() bool { return len(t.ready) > 0 || len(t.starts) > 0 || len(t.tired) > 0 }
+// runnable reports whether tasks can run in this turn.
+func (t *tasks) runnable() bool { return len(t.ready) > 0 || len(t.starts) > 0 }
 
-// runReady resumes what was woken and starts what tasks asked for.
+// pending reports whether tasks can run without anything new happening.
+func (t *tasks) pending() bool { return t.runnable() || len(t.tired) > 0 }
+
+// runReady resumes what was woken and starts what tasks asked for. What those wake and ask for is left to the next call: tasks
+// that wake one another for ever must not keep the loop from its sockets.
 func (l *Loop) runReady() {
-	for i := 0; i < len(l.ready); i++ { // the list grows meanwhile
-		c := l.ready[i]
-		l.ready[i] = nil
+	l.ready, l.running = l.running[:0], l.ready
+	for i, c := range l.running {
+		l.running[i] = nil
 		l.resume(c)
 	}
-	l.ready = l.ready[:0]
-	for i := 0; i < len(l.starts); i++ {
-		t := l.starts[i]
-		l.starts[i] = nil
+	l.starts, l.starting = l.starting[:0], l.starts
+	for i, t := range l.starting {
+		l.starting[i] = nil
 		l.Go(t)
 	}
-	l.starts = l.starts[:0]
 }
 
 // later makes those that gave way ready for the next turn.
@@ -187,23 +209,36 @@ func (l *Loop) worked() {
 
 // Yield lets everything else that is ready run first. It parks.
 func (l *Loop) Yield() {
-	l.tired = append(l.tired, l.cur)
-	l.park()
+	c := l.self()
+	l.tired = append(l.tired, c)
+	c.park()
 }
 
 // Block runs f in a goroutine of its own and parks until it is done: disk, DNS, signatures that take long. A panic of f is
 // raised in the task.
-func (l *Loop) Block(f func()) {
-	c := l.cur
+func (l *Loop) Block(f func()) { l.block(f, nil) }
+
+// block is Block. If the loop ends before the task can have what f made, it calls orphan, if that is not nil.
+func (l *Loop) block(f, orphan func()) {
+	c := l.self()
 	var failed any
+	done, returned := false, false
+	defer func() {
+		if done && !returned && orphan != nil {
+			orphan()
+		}
+	}()
 	go func() {
 		defer func() {
 			failed = recover()
-			l.Post(func() { l.wake(c) })
+			if !l.post(func() { done = true; l.wake(c) }) && orphan != nil {
+				orphan()
+			}
 		}()
 		f()
 	}()
-	l.park()
+	c.park()
+	returned = true
 	if failed != nil {
 		panic(failed)
 	}
@@ -220,12 +255,16 @@ func (l *Loop) Sleep(d time.Duration) {
 // Coroutines returns how many coroutines exist and how many of them are idle.
 func (l *Loop) Coroutines() (all, idle int) { return len(l.live), len(l.free) }
 
+// stopTasks unwinds the tasks where they wait and ends all coroutines.
 func (t *tasks) stopTasks() {
-	for _, c := range t.live {
+	t.stopping = true
+	for len(t.live) > 0 {
+		c := t.live[len(t.live)-1]
+		t.forget(c)
 		t.cur = c
 		c.stop()
 	}
-	t.cur, t.live, t.free = nil, nil, nil
+	t.cur, t.free = nil, nil
 }
 
 // yieldThread lets other goroutines run.
