@@ -1,7 +1,6 @@
 package h1
 
 import (
-	"crypto/tls"
 	"net/netip"
 	"time"
 
@@ -30,7 +29,6 @@ type Exchange struct {
 	Own    Header                // response fields for this client alone (the persistence cookie): written last, never stored
 	Peer   netip.AddrPort        // who asks, after any PROXY header
 	Local  netip.AddrPort        // where the request came in
-	TLS    *tls.ConnectionState  // nil in the clear
 	Client *loop.Conn            // the connection it came on, to notice that the client went away; nil when there is none
 	Inform func(*Response) error // hands a 1xx to the client; nil drops it
 	Note   Note
@@ -90,7 +88,7 @@ type Body interface {
 	Next(wait bool) (Piece, error)
 	// Trailer returns the trailer fields, nil when none came. Valid after io.EOF.
 	Trailer() *Header
-	// Close gives back what the body holds, read to its end or not. It does not park.
+	// Close gives back what the body holds, read to its end or not. It may park.
 	Close()
 }
 
@@ -99,6 +97,7 @@ type Body interface {
 type Piece struct {
 	Buf  []byte
 	I, J int
+	Last bool // nothing follows, trailers included. Without it, something may or may not follow
 }
 
 // Data returns the content of the piece.
@@ -173,7 +172,7 @@ type Timeouts struct {
 	Server time.Duration `hcl:"server,optional" assume:"1m"`
 	// Queue bounds how long a request may wait for a free place on a server. Without it, the connect timeout
 	// counts.
-	Queue time.Duration `hcl:"queue,optional"`
+	Queue time.Duration `hcl:"queue,optional" assume:"the connect timeout"`
 	// Request bounds how long a client may take for the whole head of a request, and for its TLS handshake.
 	Request time.Duration `hcl:"request,optional" assume:"10s"`
 	// Idle bounds how long a kept-alive connection may wait for its next request.

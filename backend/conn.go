@@ -1,0 +1,101 @@
+package backend
+
+import (
+	"time"
+
+	"gatehouse/backend/h1"
+	"gatehouse/backend/loop"
+)
+
+// conn is a connection to a server. It belongs to one loop; between exchanges it waits in the server's list of idle ones there.
+type conn struct {
+	h1.Conn
+	home       *home
+	next, prev *conn // among the idle ones
+	used       int64 // Loop.Now when it became idle
+}
+
+// home is what a server has on one loop.
+type home struct {
+	srv  *server
+	idle *conn // the most recently used one first
+	n    int
+}
+
+// maxIdle is how many idle connections a server keeps on one loop, idleTime how long. Most servers end them sooner, and
+// that is noticed at once.
+const (
+	maxIdle  = 512
+	idleTime = time.Minute
+)
+
+// freshness is how long a connection may have been idle to carry a request that must not be sent twice (RFC 9110
+// 9.2.2): if the server ended it meanwhile, we could not tell whether it took the request. No server in use gives up a
+// kept-alive connection sooner.
+const freshness = time.Second
+
+// take removes the most recently used idle connection and returns it, nil when there is none that fits.
+func (h *home) take(l *loop.Loop, repeatable bool) *conn {
+	for c := h.idle; c != nil; c = h.idle {
+		if !repeatable && l.Now()-c.used > freshness.Milliseconds() {
+			return nil
+		}
+		h.remove(c)
+		c.C.Watch(nil)
+		if c.C.Hup() || c.C.Closed() {
+			c.Close()
+			continue
+		}
+		return c
+	}
+	return nil
+}
+
+// put keeps a connection for the next request.
+func (h *home) put(c *conn) {
+	l := c.C.Loop()
+	if c.C.Hup() || c.Buffered() > 0 || h.n >= maxIdle || h.srv.gone.Load() {
+		c.Close()
+		return
+	}
+	c.used = l.Now()
+	c.prev, c.next = nil, h.idle
+	if h.idle != nil {
+		h.idle.prev = c
+	}
+	h.idle = c
+	h.n++
+	c.C.SetReadTimeout(idleTime)
+	c.C.Watch(c)
+}
+
+func (h *home) remove(c *conn) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		h.idle = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.next, c.prev = nil, nil
+	h.n--
+}
+
+// Run is called when something happens on an idle connection: its end, its time is over, or the server sent what nobody asked
+// for, which must never reach the next client. It is discarded in each case.
+func (c *conn) Run() {
+	c.home.remove(c)
+	c.Close()
+}
+
+// dial makes a new connection. It parks.
+func (p *Pool) dial(l *loop.Loop, srv *server) (*conn, error) {
+	lc, err := p.o.Dial(l, loop.Dial{To: srv.address(), From: srv.c.Source, Timeout: p.t.Connect})
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{home: srv.homes[l.ID]}
+	c.Init(lc, nil, h1.ByServer)
+	return c, nil
+}

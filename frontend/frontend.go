@@ -1,0 +1,120 @@
+package frontend
+
+import (
+	"sync/atomic"
+
+	"gatehouse/backend/h1"
+)
+
+// Options are what a frontend needs from the rest of the house.
+type Options struct {
+	// Backend finds the backends that routes name. nil: there are none.
+	Backend func(name string) h1.RoundTripper
+	// Usable reports whether the default backend has a usable server, for monitor's uri. nil: it always has.
+	Usable func() bool
+	// HTTPClose reports whether the backend wants connections closed after each exchange.
+	HTTPClose bool
+	// Timeouts are those of the default backend, for what the frontend does not set itself.
+	Timeouts h1.Timeouts
+	// Log gets a line for every exchange. nil: nobody does.
+	Log *Log
+	// Process counts the connections of the whole process. nil: this frontend counts alone.
+	Process *Cap
+}
+
+// Frontend takes the requests of its hosts, on every Listener that lists it. All loops share it.
+type Frontend struct {
+	Stats Stats
+
+	c       *Config
+	next    h1.RoundTripper
+	o       Options
+	hosts   *hostSet
+	routes  *router
+	targets []target // of the routes, in their order
+	monitor monitorSet
+	limits  h1.ParseLimits
+	body    int64
+	t       h1.Timeouts
+	conns   Cap
+	sources perSource
+	closing atomic.Bool
+}
+
+// target is where a route leads.
+type target struct {
+	next     h1.RoundTripper
+	redirect redirect
+	respond  int
+}
+
+// New makes a frontend of its configuration. next answers what no route takes; nil when there is no default backend.
+func New(c *Config, next h1.RoundTripper, o Options) *Frontend {
+	f := &Frontend{c: c, next: next, o: o, hosts: newHostSet(c.Hosts), routes: newRouter(c.Routes)}
+	f.limits = h1.ParseLimits{Target: 16 << 10, Field: 16 << 10, Head: 32 << 10, Fields: 100, Underscores: c.UnderscoreHeaders}
+	if l := c.Limits; l != nil {
+		f.limits = h1.ParseLimits{Target: int(l.Target), Field: int(l.Field), Head: int(l.Head), Fields: l.Fields, Underscores: c.UnderscoreHeaders}
+		f.body = l.Body
+		f.sources.max = l.PerSource
+	}
+	if c.Monitor != nil {
+		f.monitor = newMonitorSet(c.Monitor.Sources)
+	}
+	var own h1.Timeouts
+	if c.Timeouts != nil {
+		own = *c.Timeouts
+	}
+	f.t = own.Or(o.Timeouts).WithDefaults()
+	f.conns.Max = c.MaxConnections
+	for _, r := range c.Routes {
+		t := target{respond: r.Respond}
+		if r.Redirect != "" {
+			t.redirect = newRedirect(r.Redirect)
+		}
+		if r.Backend != "" && o.Backend != nil {
+			t.next = o.Backend(r.Backend)
+		}
+		f.targets = append(f.targets, t)
+	}
+	return f
+}
+
+// Name returns the name of the block.
+func (f *Frontend) Name() string { return f.c.Name }
+
+// respond answers the exchange, or returns the *h1.Error that says how it failed.
+func (f *Frontend) respond(x *h1.Exchange) error {
+	if f.body > 0 && x.Req.Body != nil {
+		if x.Req.Length > f.body {
+			return refuse(413, errBodySize)
+		}
+		if x.Req.Length < 0 {
+			x.Req.Body = &limitedBody{Body: x.Req.Body, left: f.body}
+		}
+	}
+	next := f.next
+	if len(f.targets) > 0 {
+		i, ok := f.routes.match(x.Req.Host, x.Req.Target)
+		if !ok {
+			return refuse(400, errAmbiguousPath)
+		}
+		if i != noRoute {
+			t := &f.targets[i]
+			switch {
+			case t.redirect != nil:
+				return answerRedirect(x, 302, t.redirect)
+			case t.respond != 0:
+				answerPage(x, t.respond)
+				return nil
+			}
+			next = t.next
+		}
+	}
+	if next == nil {
+		return refuse(404, errNoBackend)
+	}
+	return next.RoundTrip(x)
+}
+
+// Serves says how closely the frontend's hosts match a name: 0 not at all, and the greater the closer.
+func (f *Frontend) Serves(host string) int { return int(f.hosts.match([]byte(host))) }
