@@ -111,7 +111,7 @@ type LogConfig struct {
 	Format LogFormat `hcl:"format,optional" default:"httplog"`
 
 	// Output is "stdout", "stderr", a file path, "syslog:udp:HOST:PORT" or "syslog:/dev/log".
-	Output string `hcl:"output,optional" default:"stdout"`
+	Output string `hcl:"output,optional" default:"stdout" path:"stdout,stderr,syslog:*"`
 
 	// Empty also logs connections that sent nothing.
 	Empty bool `hcl:"empty,optional"`

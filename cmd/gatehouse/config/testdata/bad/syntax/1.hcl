@@ -1,0 +1,5 @@
+frontend "www" {
+  bind ":80" {}
+  backend = backend.hidden
+  wieght  = 3
+}

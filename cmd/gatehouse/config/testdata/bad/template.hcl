@@ -1,0 +1,3 @@
+backend "farm" {
+  server "a" "${var.host}:80" {}
+}

@@ -1,0 +1,265 @@
+package frontend
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"gatehouse/backend/loop"
+)
+
+// Check reports what a frontend cannot work with.
+func (c *Config) Check(bad func(field any, problem, remedy string)) {
+	redirects := len(c.Binds) > 0 // nothing but redirects to https
+	for _, b := range c.Binds {
+		redirects = redirects && b.Redirect != ""
+	}
+	switch {
+	case len(c.Binds) > 0:
+	case len(c.Hosts) > 0:
+		bad(c, "hosts and no bind", `Certificates by ACME, which would make this enough, do not exist yet. Add bind ":443" { tls = tls.NAME } and bind ":80" { redirect = "https" }.`)
+	default:
+		bad(c, "frontend without a bind", `Nobody could come in. Add bind ":80" {}.`)
+	}
+	if c.Backend == "" && len(c.Routes) == 0 && !redirects {
+		bad(&c.Backend, "frontend without a backend", "Nobody would answer. Write backend = backend.NAME, or add a route.")
+	}
+	if c.MaxConnections < 0 {
+		bad(&c.MaxConnections, "max_connections is less than zero", "0 means no limit but the process's.")
+	}
+	checkHosts(c.Hosts, bad)
+}
+
+// checkHosts reports hosts that no request could name, and those that are there twice.
+func checkHosts(hosts []string, bad func(field any, problem, remedy string)) {
+	seen := map[string]bool{}
+	for i, h := range hosts {
+		name := strings.ToLower(strings.TrimSuffix(h, "."))
+		if fault := hostFault(name); fault != "" {
+			bad(&hosts[i], fmt.Sprintf("host %q: %s", h, fault), `Write a name such as "www.example.com", or "*.example.com" for all names one level below.`)
+		} else if seen[name] {
+			bad(&hosts[i], fmt.Sprintf("host %q is there twice", h), "Keep one of them.")
+		}
+		seen[name] = true
+	}
+}
+
+// hostFault says why name cannot be a host, or "".
+func hostFault(name string) string {
+	if name == "*" {
+		return ""
+	}
+	rest := strings.TrimPrefix(name, "*.")
+	switch {
+	case rest == "":
+		return "it is empty"
+	case strings.Contains(rest, "*"):
+		return "a star stands for the whole first label only"
+	case strings.Contains(rest, "/"):
+		return "it is a URL or a path, not a name"
+	}
+	a, err := loop.ParseAddr(rest)
+	switch {
+	case err != nil:
+		return "it is not a host name"
+	case a.Port() != 0:
+		return "it has a port, which does not count"
+	case a.Path != "" || a.FD != "":
+		return "it is not a host name"
+	case a.Host == "" && rest != name:
+		return "an address has no names below it"
+	}
+	return ""
+}
+
+// Advise warns of routes that no request can reach.
+func (c *Config) Advise(warn func(field any, problem, remedy string)) {
+	served := newHostSet(c.Hosts)
+	for i, r := range c.Routes {
+		for _, earlier := range c.Routes[:i] {
+			if earlier.answers() > 0 && coversHosts(earlier.Hosts, r.Hosts) && coversPaths(earlier.Paths, r.Paths) {
+				warn(r, "unreachable route", "A route above it takes every request that it would take. Move it up, or narrow the other one.")
+				break
+			}
+		}
+		for j, h := range r.Hosts {
+			if !strings.Contains(h, "*") && served.match([]byte(h)) == hostNone {
+				warn(&r.Hosts[j], fmt.Sprintf("route for host %q, which the frontend does not serve", h), "Name it in the frontend's hosts too.")
+			}
+		}
+	}
+}
+
+// coversHosts reports whether every request to one of b's hosts is one to one of a's. No hosts are all hosts.
+func coversHosts(a, b []string) bool {
+	if len(a) == 0 {
+		return true
+	}
+	for _, h := range b {
+		if !coversHost(a, strings.ToLower(h)) {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+func coversHost(list []string, host string) bool {
+	for _, h := range list {
+		h = strings.ToLower(h)
+		_, parent, _ := strings.Cut(host, ".")
+		if h == "*" || h == host || h == "*."+parent && host != "*" {
+			return true
+		}
+	}
+	return false
+}
+
+// coversPaths reports whether every path b takes is one a takes. No paths are all paths.
+func coversPaths(a, b []string) bool {
+	if len(a) == 0 {
+		return true
+	}
+	for _, p := range b {
+		if !coversPath(a, p) {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+func coversPath(list []string, path string) bool {
+	for _, p := range list {
+		if prefix, ok := strings.CutSuffix(p, "*"); p == path || ok && strings.HasPrefix(path, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// Check reports an address nobody can listen on.
+func (b *Bind) Check(bad func(field any, problem, remedy string)) {
+	if a := b.Address; a.Valid() && a.Path == "" && a.FD == "" && a.Port() == 0 {
+		bad(&b.Address, fmt.Sprintf("%s has no port", a), fmt.Sprintf("Write %q.", a.WithPort(80)))
+	}
+	switch {
+	case b.Redirect == "":
+	case b.Redirect != "https":
+		bad(&b.Redirect, fmt.Sprintf("redirect to %q", b.Redirect), `A bind redirects to "https" only; to send clients elsewhere use a route.`)
+	case b.TLS != "":
+		bad(&b.Redirect, "redirect to https where https is spoken", "Clients would be sent in circles. Leave out redirect, or tls.")
+	}
+}
+
+// Advise warns of the port of https without TLS.
+func (b *Bind) Advise(warn func(field any, problem, remedy string)) {
+	if a := b.Address; a.Port() == 443 && a.Path == "" && a.FD == "" && b.TLS == "" && b.Redirect == "" {
+		warn(&b.Address, "port 443 without tls", "Browsers speak TLS there. Add tls = tls.NAME.")
+	}
+}
+
+// Check reports limits that no request could keep.
+func (l *Limits) Check(bad func(field any, problem, remedy string)) {
+	for _, n := range []struct {
+		field any
+		name  string
+		value int64
+		least int64
+	}{
+		{&l.Target, "target", l.Target, 1},
+		{&l.Field, "field", l.Field, 1},
+		{&l.Head, "head", l.Head, 1},
+		{&l.Fields, "fields", int64(l.Fields), 1},
+		{&l.Body, "body", l.Body, 0},
+		{&l.PerSource, "per_source", int64(l.PerSource), 0},
+	} {
+		if n.value < n.least {
+			bad(n.field, fmt.Sprintf("%s is less than %d", n.name, n.least), "Every request would be refused. Leave it out for the default.")
+		}
+	}
+}
+
+// Advise warns of a limit that another one makes void.
+func (l *Limits) Advise(warn func(field any, problem, remedy string)) {
+	if l.Field > l.Head {
+		warn(&l.Field, "field is larger than head", "A field is part of the head: raise head as well.")
+	}
+	if l.Target > l.Head {
+		warn(&l.Target, "target is larger than head", "The target is part of the head: raise head as well.")
+	}
+}
+
+// Check reports a monitor that answers nobody.
+func (m *Monitor) Check(bad func(field any, problem, remedy string)) {
+	if m.URI == "" && len(m.Sources) == 0 {
+		bad(m, "monitor without sources and without a uri", `Write sources = ["192.168.1.252/31"], or uri = "/alive".`)
+	}
+	if m.URI != "" && !strings.HasPrefix(m.URI, "/") {
+		bad(&m.URI, fmt.Sprintf("uri %q does not begin with a slash", m.URI), `Write a path such as "/alive".`)
+	}
+}
+
+// Check reports a route without an answer or with several, and patterns nothing could match.
+func (r *Route) Check(bad func(field any, problem, remedy string)) {
+	switch answers := r.answers(); {
+	case answers == 0:
+		bad(&r.Backend, "route without an answer", "Write backend = backend.NAME, redirect = \"https://…\" or respond = 403.")
+	case answers > 1:
+		bad(r, "route with several answers", "Keep one of backend, redirect and respond.")
+	}
+	if r.Respond != 0 && (r.Respond < 200 || r.Respond > 599) {
+		bad(&r.Respond, fmt.Sprintf("respond %d is not a status from 200 to 599", r.Respond), "Write a status such as 403 or 503.")
+	}
+	for i, p := range r.Paths {
+		if fault := pathFault(p); fault != "" {
+			bad(&r.Paths[i], fmt.Sprintf("path %q %s", p, fault), `Write a path, "/exact", or all below one, "/prefix/*".`)
+		}
+	}
+	if fault := redirectFault(r.Redirect); r.Redirect != "" && fault != "" {
+		bad(&r.Redirect, fmt.Sprintf("redirect %q: %s", r.Redirect, fault), `Write a URL such as "https://www.example.com{uri}", or a path.`)
+	}
+	checkHosts(r.Hosts, bad)
+}
+
+// answers counts what r would answer with: it should be one.
+func (r *Route) answers() (n int) {
+	for _, there := range []bool{r.Backend != "", r.Redirect != "", r.Respond != 0} {
+		if there {
+			n++
+		}
+	}
+	return n
+}
+
+// pathFault says why no path of a request matches p, or "".
+func pathFault(p string) string {
+	star := strings.IndexByte(p, '*')
+	switch {
+	case !strings.HasPrefix(p, "/"):
+		return "does not begin with a slash"
+	case star >= 0 && (star < len(p)-1 || p[star-1] != '/'):
+		return "has a star that is not its last part"
+	case strings.ContainsAny(p, "?#"):
+		return "holds a query, which is no part of a path"
+	case strings.ContainsFunc(p, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return "holds a blank or a control character"
+	}
+	return ""
+}
+
+// redirectFault says why location is not a place to redirect to, or "".
+func redirectFault(location string) string {
+	plain := strings.NewReplacer("{host}", "host", "{uri}", "/uri").Replace(location)
+	if strings.ContainsAny(plain, "{}") {
+		return "only {host} and {uri} stand in braces"
+	}
+	u, err := url.Parse(plain)
+	switch {
+	case err != nil:
+		return "it is not a URL"
+	case u.Scheme == "" && strings.HasPrefix(plain, "/"):
+		return ""
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return "it is neither an http or https URL nor a path"
+	}
+	return ""
+}
