@@ -1,0 +1,196 @@
+package frontend
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"gatehouse/backend/h1"
+)
+
+// Log writes one line for every exchange. Lines are formatted on the event loops, gathered in memory, and written by one
+// goroutine: whatever becomes of the output, traffic does not wait for it. Lines that find no room any more are dropped and
+// counted, and the count is said, in the log itself too, as soon as the output takes lines again.
+//
+// Its methods may be called from any goroutine, by several at once.
+type Log struct {
+	name   string
+	form   LogFormat
+	empty  bool
+	clock  logClock
+	report func(msg string)
+	reopen func() (sink, error) // nil where there is nothing to open again
+
+	lines   [64]scratch
+	dropped atomic.Uint64
+
+	mu     sync.Mutex // guards what follows, for as long as copying a line takes
+	fill   []byte     // whole lines not yet taken by the writer
+	idle   bool       // the writer sleeps until it is rung
+	urged  bool       // the writer was told that fill is half full
+	out    sink       // what the writer writes to
+	next   sink       // what it shall write to from now on, nil: out
+	closed bool
+
+	bell chan struct{} // tells the writer to look at the above
+	done chan struct{} // closed when the writer has ended
+	lost error         // what it could not write then
+}
+
+const (
+	// logBound is how many bytes of lines are kept while the output does not take any: at 200 bytes a line and 20,000 of
+	// them per second, what comes in one second.
+	logBound = 4 << 20
+	// logRoom is what a buffer holds before it has to grow.
+	logRoom = 256 << 10
+)
+
+// scratch is where a loop formats a line. Each has a cache line of its own.
+type scratch struct {
+	line atomic.Pointer[[]byte]
+	_    [56]byte
+}
+
+// OpenLog opens a log's output and starts writing to it. A file is created if need be, readable for its owner and group,
+// and appended to. A syslog server need not be there yet. Troubles met later are reported, each once; report must not wait
+// for long, nil drops them. The log's owner closes it.
+func OpenLog(c *LogConfig, report func(msg string)) (*Log, error) {
+	o, err := parseOutput(c.Output)
+	if err != nil {
+		return nil, fmt.Errorf("log %s: %w", c.Name, err)
+	}
+	s, err := o.open()
+	if err != nil {
+		return nil, fmt.Errorf("log %s: %w", c.Name, err)
+	}
+	l := newLog(c, s, report)
+	l.reopen = o.open
+	go l.write()
+	return l, nil
+}
+
+func newLog(c *LogConfig, s sink, report func(string)) *Log {
+	if report == nil {
+		report = func(string) {}
+	}
+	l := &Log{name: c.Name, form: c.Format, empty: c.Empty, report: report, out: s,
+		fill: make([]byte, 0, logRoom), bell: make(chan struct{}, 1), done: make(chan struct{})}
+	l.clock.init(c.Format)
+	return l
+}
+
+// Exchange writes the line of an exchange that ended, from its request, the names and times in its Note, and its TLS state. Of
+// a request that could not be read (Note.Bad) only the Note counts. It does not wait, and it keeps nothing of x.
+func (l *Log) Exchange(x *h1.Exchange) {
+	id := 0
+	if x.Loop != nil {
+		id = x.Loop.ID
+	}
+	s := &l.lines[id%len(l.lines)]
+	p := s.line.Swap(nil)
+	if p == nil {
+		p = new(make([]byte, 0, 2048))
+	}
+	line := (*p)[:0]
+	switch l.form {
+	case HTTPLog:
+		line = l.appendHTTPLog(line, x)
+	case Combined:
+		line = l.appendCombined(line, x)
+	case JSON:
+		line = l.appendJSONLine(line, x)
+	}
+	l.put(line)
+	*p = line
+	s.line.Store(p)
+}
+
+// Empty reports whether the log wants lines of connections that ended before they sent a byte. Port scans and probes leave
+// many, so by default it does not (HAProxy's dontlognull). Such a line is that of a bad request.
+func (l *Log) Empty() bool { return l.empty }
+
+// put hands a line to the writer. A busy log costs no wake-up: the writer, once awake, comes back by itself until it finds
+// nothing.
+func (l *Log) put(line []byte) {
+	l.mu.Lock()
+	n := len(l.fill) + len(line)
+	if n > logBound || l.closed {
+		l.dropped.Add(1)
+		l.mu.Unlock()
+		return
+	}
+	if n > cap(l.fill) {
+		l.fill = append(make([]byte, 0, min(max(2*cap(l.fill), n), logBound)), l.fill...)
+	}
+	l.fill = append(l.fill, line...)
+	ring := l.idle
+	if n > logBound/2 && !l.urged {
+		l.urged, ring = true, true
+	}
+	l.idle = l.idle && !ring
+	l.mu.Unlock()
+	if ring {
+		l.ring()
+	}
+}
+
+// ring makes the writer look.
+func (l *Log) ring() {
+	select {
+	case l.bell <- struct{}{}:
+	default: // it has not yet looked since the last time
+	}
+}
+
+// Dropped returns how many lines were lost since the log was opened.
+func (l *Log) Dropped() uint64 { return l.dropped.Load() }
+
+// Reopen opens the output again, under its old name: after a rotation, lines go to the new file. When that fails, they go
+// on to the old one.
+func (l *Log) Reopen() error {
+	if l.reopen == nil {
+		return nil
+	}
+	s, err := l.reopen()
+	if err != nil {
+		return fmt.Errorf("log %s: %w", l.name, err)
+	}
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return s.Close()
+	}
+	s, l.next = l.next, s
+	l.mu.Unlock()
+	if s != nil {
+		s.Close() // opened by an earlier Reopen and not yet written to
+	}
+	l.ring()
+	return nil
+}
+
+// Close writes what is left, for as long as ctx lets it and the output takes it, and closes the output. Its error says
+// that lines are lost. Lines that come later are dropped.
+func (l *Log) Close(ctx context.Context) error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.ring()
+	select {
+	case <-l.done:
+		return l.lost
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	out, next := l.out, l.next
+	l.mu.Unlock()
+	ends := out.interrupt()
+	if next != nil {
+		ends = next.interrupt() || ends
+	}
+	if ends {
+		<-l.done
+	}
+	return fmt.Errorf("log %s: lines are left unwritten: %w", l.name, ctx.Err())
+}

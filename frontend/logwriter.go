@@ -1,0 +1,123 @@
+package frontend
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+)
+
+const (
+	// logPause is how long the writer lets lines gather after a batch. The first line after a silence is written at once.
+	logPause = 10 * time.Millisecond
+	// After an error the output is tried again after these times, doubling from the first to the second.
+	logRetry, logRetryMax = 100 * time.Millisecond, 5 * time.Second
+)
+
+// logWriter is the state of a log's goroutine.
+type logWriter struct {
+	*Log
+	timer   *time.Timer
+	said    uint64 // dropped lines that were said
+	trouble bool   // the output failed and has not worked since
+	closing bool   // the log is closed: the next error is the end
+}
+
+// write is the goroutine that owns the output. It ends when the log is closed and what was left is written.
+func (l *Log) write() {
+	defer close(l.done)
+	w := &logWriter{Log: l, timer: time.NewTimer(0)}
+	defer w.timer.Stop()
+	defer func() { w.out.Close() }()
+	spare := make([]byte, 0, logRoom)
+	for {
+		batch, dropped := w.take(spare)
+		w.deliver(batch)
+		if n := dropped - w.said; n > 0 {
+			w.said = dropped
+			w.deliver(w.appendDropped(nil, n))
+			w.report(fmt.Sprintf("log %s: %d lines dropped: the output did not take them", w.name, n))
+		}
+		if w.closing {
+			return
+		}
+		if spare = batch; cap(spare) > 4*logRoom {
+			spare = make([]byte, 0, logRoom) // a jam is no reason to keep its memory
+		}
+		w.wait(logPause)
+	}
+}
+
+// take waits for lines and returns them, together with how many were dropped until now: these came after them. It returns
+// an empty batch when the log was closed or the output was opened again. The lines that come next go to spare.
+func (w *logWriter) take(spare []byte) (batch []byte, dropped uint64) {
+	for {
+		w.mu.Lock()
+		if len(w.fill) > 0 || w.closed || w.next != nil {
+			batch, w.fill = w.fill, spare[:0]
+			w.urged = false
+			dropped = w.dropped.Load()
+			w.mu.Unlock()
+			w.news()
+			return batch, dropped
+		}
+		w.idle = true
+		w.mu.Unlock()
+		<-w.bell
+	}
+}
+
+// news learns what Close and Reopen want. It reports whether the output is another one now.
+func (w *logWriter) news() (reopened bool) {
+	w.mu.Lock()
+	w.closing = w.closed
+	old, next := w.out, w.next
+	if next != nil {
+		w.out, w.next = next, nil
+	}
+	w.mu.Unlock()
+	if next != nil {
+		old.Close()
+	}
+	return next != nil
+}
+
+// deliver writes lines, again and again until the output takes them or the log is closed.
+func (w *logWriter) deliver(lines []byte) {
+	pause := logRetry
+	for at := 0; at < len(lines); {
+		n, err := w.out.Write(lines[at:])
+		at += n
+		if err == nil {
+			continue
+		}
+		if !w.trouble {
+			w.trouble = true
+			w.report(fmt.Sprintf("log %s: %v", w.name, err))
+		}
+		if w.closing {
+			n := uint64(bytes.Count(lines[at:], []byte("\n")))
+			w.dropped.Add(n)
+			w.lost = fmt.Errorf("log %s: %d lines lost: %w", w.name, n, err)
+			return
+		}
+		w.wait(pause)
+		pause = min(2*pause, logRetryMax)
+		if w.news() {
+			// The new output gets the whole of a line that was cut.
+			at = bytes.LastIndexByte(lines[:at], '\n') + 1
+		}
+	}
+	if w.trouble && len(lines) > 0 {
+		w.trouble = false
+		w.report(fmt.Sprintf("log %s: written again", w.name))
+	}
+}
+
+// wait waits for that long, or until the bell rings.
+func (w *logWriter) wait(d time.Duration) {
+	w.timer.Reset(d)
+	select {
+	case <-w.timer.C:
+	case <-w.bell:
+	}
+}
