@@ -43,12 +43,12 @@ func (f *forward) tell(x *h1.Exchange) {
 		return
 	}
 	peer := x.Peer.Addr().Unmap().WithZone("")
-	if contains(f.except, peer) {
+	if within(f.except, peer) {
 		return
 	}
 	var room [512]byte
 	h, list := &x.Req.Header, room[:0]
-	if contains(f.trusted, peer) {
+	if within(f.trusted, peer) {
 		list = f.take(h, list)
 	} else {
 		f.clean(h)
@@ -107,7 +107,7 @@ func (f *forward) clean(h *h1.Header) {
 	}
 }
 
-func contains(nets []netip.Prefix, a netip.Addr) bool {
+func within(nets []netip.Prefix, a netip.Addr) bool {
 	for _, n := range nets {
 		if n.Contains(a) {
 			return true
