@@ -40,9 +40,12 @@ type Pool struct {
 	rooms   []*room      // by Loop.ID
 
 	balance *balancer
-	checks  *checker // nil: nobody is checked
+	checks  *prober // nil: nobody is checked
 
-	mu       sync.Mutex                 // guards changes of health, and so of standing
+	known   []bool // of each server: its first verdict has come
+	unknown int    // how many are still to come
+
+	mu       sync.Mutex                 // guards changes of health, known and unknown, and so of standing
 	health   []standing                 // what the checks say
 	standing atomic.Pointer[[]standing] // what servers take at the moment: replaced as a whole
 
