@@ -266,6 +266,10 @@ func (c *chunks) readTrailer(b []byte) int {
 		return 0
 	}
 	if len(b) >= 2 && b[0] == '\r' && b[1] == '\n' { // as good as always
+		if c.section += 2; c.section > maxTrailer {
+			c.err, c.trailer = errTrailer, nil
+			return 0
+		}
 		c.state = chunkDone
 		return 2
 	}
@@ -286,8 +290,7 @@ func (c *chunks) readTrailer(b []byte) int {
 	case done:
 		c.state = chunkDone
 	case len(b) > lim.end:
-		c.err = errTrailer
-		c.trailer = nil
+		c.err, c.trailer = errTrailer, nil
 		return 0
 	}
 	off := int32(len(h.buf))

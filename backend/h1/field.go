@@ -150,7 +150,7 @@ func nextControl(b []byte, i int) int {
 		// The high bit of a byte gets set where the byte is below 0x20 or 0x7f; a carry may set it
 		// in the byte above one of those or of 0xff too, so what was found is looked at again.
 		x := binary.LittleEndian.Uint64(b[i:])
-		m := (x - 0x20*ones | x + ones) &^ x & highs
+		m := ((x - 0x20*ones) | (x + ones)) &^ x & highs
 		if m == 0 {
 			i += 8
 			continue

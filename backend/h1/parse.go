@@ -1,6 +1,9 @@
 package h1
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+)
 
 // ParseLimits bound the head of a message. A zero field stands for the default.
 type ParseLimits struct {
@@ -53,11 +56,12 @@ var errBlank = fmt.Errorf("more than %d empty lines before the request", maxBlan
 // progress is how far a head was read that is not complete yet, so that a head that comes byte by byte costs no more
 // than twice one that comes at once. Offsets count from the start line.
 type progress struct {
-	blank int // bytes of empty lines before the start line
-	next  int // the first line that was not complete, 0: the start line
-	seen  int // what is before this offset does not end that line
-	count int // field lines before next
-	kept  int // those of them that were not dropped
+	blank int  // bytes of empty lines before the start line
+	next  int  // the first line that was not complete, 0: the start line
+	seen  int  // what is before this offset does not end that line
+	named bool // the colon of that line was seen
+	count int  // field lines before next
+	kept  int  // those of them that were not dropped
 	has   uint64
 	start startLine
 }
@@ -70,9 +74,19 @@ type startLine struct {
 	status, minor    int
 }
 
-// moved reports whether the line at p.next may be judged: with its end, or something that must not be in it. Only what was not seen is
-// looked at.
+// moved reports whether the line at p.next may be judged: with its end, or something that must not be in it. Only what was
+// not seen before is looked at.
 func (p *progress) moved(b []byte) bool {
+	if p.next > 0 && !p.named {
+		i := max(p.seen, p.next)
+		for i < len(b) && tokens[b[i]] != 0 {
+			i++
+		}
+		if i < len(b) && (b[i] != ':' || i == p.next) {
+			return true
+		}
+		p.named = i < len(b)
+	}
 	i := nextControl(b, max(p.seen-1, p.next))
 	return i < len(b) && (b[i] != '\r' || i+1 < len(b))
 }
@@ -105,17 +119,17 @@ func (r *Request) Parse(b []byte, lim *ParseLimits) (n int, err error) {
 	if err == nil && blank < len(b) {
 		n, err = r.parse(b[blank:], &l)
 	}
-	if n > 0 {
-		n += blank
-	}
-	if n > 0 || err != nil {
+	switch {
+	case err != nil:
 		*p = progress{}
-	}
-	if err != nil {
 		r.Method, r.Target, r.Host = nil, nil, nil
 		r.Header.Reset()
+		return 0, err
+	case n > 0:
+		*p = progress{}
+		return blank + n, nil
 	}
-	return n, err
+	return 0, nil
 }
 
 // skipBlank returns how many bytes of empty lines b begins with: all of b while their number is not known.
@@ -143,7 +157,7 @@ func (p *progress) skipBlank(b []byte) (int, error) {
 func (r *Request) parse(b []byte, lim *ParseLimits) (n int, err error) {
 	p, h := &r.head, &r.Header
 	if p.seen > 0 && !p.moved(b) {
-		return 0, p.wait(b, lim)
+		return 0, r.wait(b, lim)
 	}
 	if p.next == 0 {
 		end, err := lineEnd(b)
@@ -151,10 +165,7 @@ func (r *Request) parse(b []byte, lim *ParseLimits) (n int, err error) {
 			return 0, err
 		}
 		if end < 0 {
-			if p.start.method, err = method(b); err != nil {
-				return 0, err
-			}
-			return 0, p.wait(b, lim)
+			return 0, r.wait(b, lim)
 		}
 		if err = p.start.request(b[:end], lim.Target); err != nil {
 			return 0, err
@@ -175,12 +186,24 @@ func (r *Request) parse(b []byte, lim *ParseLimits) (n int, err error) {
 	return n, r.finish(h.buf[s.target0:s.target1:s.target1])
 }
 
+// wait is progress's, and looks at the method until it is known.
+func (r *Request) wait(b []byte, lim *ParseLimits) (err error) {
+	p := &r.head
+	if p.next == 0 && p.start.method == 0 {
+		if p.start.method, err = method(b); err != nil {
+			return err
+		}
+	}
+	return p.wait(b, lim)
+}
+
 // more reads the field lines from p.next on and puts them into h, which is empty to everybody while they are not complete.
 func (h *Header) more(b []byte, p *progress, lim *ParseLimits) (int, bool, error) {
 	h.line, h.has = h.line[:p.kept], p.has
 	n, done, err := h.parse(b, p.next, &p.count, &fieldLimits{lim.Field, lim.Head, lim.Fields, lim.Underscores})
 	if err == nil && !done {
 		p.next, p.kept, p.has = n, len(h.line), h.has
+		p.named = bytes.IndexByte(b[n:], ':') >= 0
 		h.Reset()
 	}
 	return n, done, err

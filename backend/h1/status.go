@@ -5,16 +5,15 @@ import (
 	"fmt"
 )
 
-var (
-	errStatusLine = errors.New("not a status line of HTTP/1.1 or HTTP/1.0")
-)
+var errStatusLine = errors.New("not a status line of HTTP/1.1 or HTTP/1.0")
 
 // Parse reads the head of a response to a request with that method from the beginning of b. It returns the length of the head, or 0 when it
 // goes on behind b, as Parse of Request does. Every error is an *Error of the server with the status 502; its connection must be closed.
 // An interim response (1xx) is read like the others: the final one follows. Body and Tunnel are left alone. lim may be nil.
 func (r *Response) Parse(b, method []byte, lim *ParseLimits) (n int, err error) {
 	l := lim.or(&responseLimits)
-	if n, err = r.parse(b, method, &l); n > 0 || err != nil {
+	n, err = r.parse(b, method, &l)
+	if n > 0 || err != nil {
 		r.head = progress{}
 	}
 	if err != nil {
@@ -23,20 +22,21 @@ func (r *Response) Parse(b, method []byte, lim *ParseLimits) (n int, err error) 
 		if e, ok := errors.AsType[*Error](err); ok {
 			e.Status, e.Side = 502, ByServer
 		}
+		return 0, err
 	}
-	return n, err
+	return n, nil
 }
 
 func (r *Response) parse(b, method []byte, lim *ParseLimits) (n int, err error) {
 	p, h := &r.head, &r.Header
+	const name = "HTTP/1."
+	if k := min(len(b), len(name)); string(b[:k]) != name[:k] {
+		return 0, refuse(502, errStatusLine)
+	}
 	if len(b) == 0 || p.seen > 0 && !p.moved(b) {
 		return 0, p.wait(b, lim)
 	}
 	if p.next == 0 {
-		const name = "HTTP/1."
-		if k := min(len(b), len(name)); string(b[:k]) != name[:k] {
-			return 0, refuse(502, errStatusLine)
-		}
 		end, err := lineEnd(b)
 		if err != nil {
 			return 0, err
