@@ -277,7 +277,7 @@ func FuzzLine(f *testing.F) {
 				if err := json.Unmarshal([]byte(body), &o); err != nil || !utf8.ValidString(body) {
 					t.Fatalf("%v: %q", err, body)
 				}
-				if len(agent) < 500 && o.Agent != strings.ToValidUTF8(agent, "\ufffd") && utf8.ValidString(agent) {
+				if method != "" && len(agent) < 500 && utf8.ValidString(agent) && o.Agent != agent {
 					t.Errorf("agent %q became %q", agent, o.Agent)
 				}
 			}

@@ -40,8 +40,8 @@ func (l *Log) write() {
 		if w.closing {
 			return
 		}
-		if spare = batch; cap(spare) > 4*logRoom {
-			spare = make([]byte, 0, logRoom) // a jam is no reason to keep its memory
+		if spare = batch; cap(spare) > logRoom && len(spare) < cap(spare)/8 {
+			spare = make([]byte, 0, logRoom) // a jam that is over is no reason to keep its memory
 		}
 		w.wait(logPause)
 	}
