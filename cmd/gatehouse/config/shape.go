@@ -75,6 +75,9 @@ func (d *decoder) labels(block *hclsyntax.Block, it *item) bool {
 			d.twice(place, a.name, first.SrcRange)
 			continue
 		}
+		if block.Body.Attributes == nil { // behind a syntax error
+			block.Body.Attributes = hclsyntax.Attributes{}
+		}
 		block.Body.Attributes[a.name] = &hclsyntax.Attribute{
 			Name:        a.name,
 			Expr:        &hclsyntax.LiteralValueExpr{Val: cty.StringVal(block.Labels[n]), SrcRange: place},
