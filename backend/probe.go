@@ -1,0 +1,321 @@
+package backend
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"gatehouse/backend/loop"
+)
+
+// prober checks the servers of a backend, all on one loop. Every check of every server is a task that ends with stop.
+type prober struct {
+	loop     *loop.Loop
+	dial     func(l *loop.Loop, d loop.Dial) (*loop.Conn, error)
+	resolve  func(ctx context.Context, host string) ([]netip.Addr, error)
+	limit    time.Duration // bounds checks that have no timeout of their own
+	onChange func(server int, health standing, why string)
+
+	patients []*patient
+	rounds   []*round
+	over     loop.Event
+	stopped  atomic.Bool
+}
+
+// target is a server as a prober sees it.
+type target struct {
+	// address is where the traffic goes. A name in it is being looked up by somebody else; the check waits for that.
+	address func() loop.Addr
+	source  netip.Addr
+	checks  []*Check // none: the server is left alone
+	carried bool     // health is known from before a reload
+	health  standing
+}
+
+// round is one check of one server, again and again.
+type round struct {
+	p      *prober
+	server int
+	check  int // among the server's
+	t      *target
+	c      *Check
+	send   []byte        // what the check says, nil: it only connects
+	wait   time.Duration // bounds one check
+	phase  time.Duration // put between the first check and the second
+	conn   *loop.Conn    // of the check under way
+}
+
+// newProber makes a prober for servers in declaration order. onChange is called on l whenever the health of a server
+// changes, and once for each when it is first known; it must not park. dial and resolve are the seams of Options.
+func newProber(l *loop.Loop, dial func(*loop.Loop, loop.Dial) (*loop.Conn, error),
+	resolve func(context.Context, string) ([]netip.Addr, error), limit time.Duration, targets []target,
+	onChange func(server int, health standing, why string)) *prober {
+	p := &prober{loop: l, dial: dial, resolve: resolve, limit: limit, onChange: onChange}
+	for i := range targets {
+		t := &targets[i]
+		pt := newPatient(t.checks)
+		if t.carried {
+			pt.carry(t.health)
+		}
+		p.patients = append(p.patients, pt)
+		for k, c := range t.checks {
+			r := &round{p: p, server: i, check: k, t: t, c: c, wait: c.Timeout}
+			if r.wait <= 0 {
+				r.wait = c.Interval
+				if limit > 0 {
+					r.wait = min(limit, c.Interval)
+				}
+			}
+			p.rounds = append(p.rounds, r)
+		}
+	}
+	// The first checks run at once, all together: until then nobody is served. Afterwards they go apart by up to an
+	// eighth of their interval, and stay so: never faster than configured, and the same in every run.
+	for i, r := range p.rounds {
+		r.phase = r.c.Interval / 8 * time.Duration(i) / time.Duration(len(p.rounds))
+	}
+	return p
+}
+
+// start begins to check. From any goroutine.
+func (p *prober) start() {
+	p.loop.Post(func() {
+		for _, r := range p.rounds {
+			if !p.stopped.Load() {
+				p.loop.Go(r)
+			}
+		}
+	})
+}
+
+// stop ends all checks; of what is under way nobody hears. A connection that is just being made is given up at the check's
+// timeout, all else at once. From any goroutine.
+func (p *prober) stop() {
+	p.stopped.Store(true)
+	p.loop.Post(func() {
+		p.over.Set(p.loop)
+		for _, r := range p.rounds {
+			if r.conn != nil {
+				r.conn.Close()
+			}
+		}
+	})
+}
+
+// Run is the task (loop.Task).
+func (r *round) Run() {
+	l := r.p.loop
+	next := l.Now()
+	for extra := r.phase; ; extra = 0 {
+		good, said := r.probe()
+		if r.p.stopped.Load() {
+			return
+		}
+		pt := r.p.patients[r.server]
+		if changed, why := pt.note(r.check, good, said); changed {
+			r.p.onChange(r.server, pt.health, why)
+		}
+		next += max(1, (r.c.Interval + extra).Milliseconds())
+		// A check that took longer than the interval is not made up for.
+		next = max(next, l.Now()+1)
+		if r.p.over.Wait(l, time.Duration(next-l.Now())*time.Millisecond) {
+			return
+		}
+	}
+}
+
+// probe checks once. It returns whether the server is well, and what it did, in words.
+func (r *round) probe() (good bool, said string) {
+	l := r.p.loop
+	begin := l.Now()
+	a, err := r.address()
+	if err != nil {
+		return false, err.Error()
+	}
+	c, err := r.p.dial(l, loop.Dial{To: a, From: r.t.source, Timeout: r.left(begin)})
+	if err != nil {
+		if timedOut(err) {
+			return false, fmt.Sprintf("connect %s: no answer within %s", a, r.wait)
+		}
+		return false, fmt.Sprintf("connect %s: %v", a, cause(err))
+	}
+	r.conn = c
+	defer func() {
+		r.conn = nil
+		c.Close()
+	}()
+	if r.p.stopped.Load() {
+		return false, "stopped"
+	}
+	if r.c.Kind == CheckTCP {
+		return true, "connected" + r.after(begin)
+	}
+	if r.send == nil {
+		r.send = r.message(a)
+	}
+	c.SetWriteTimeout(r.left(begin))
+	if _, err := c.Write(r.send); err != nil {
+		// Whoever closes without reading may have answered before.
+		if timedOut(err) {
+			return false, fmt.Sprintf("%s takes no request within %s", a, r.wait)
+		}
+	}
+	return r.answer(c, begin)
+}
+
+// answer reads as much as the verdict needs.
+func (r *round) answer(c *loop.Conn, begin int64) (good bool, said string) {
+	need, verdict := statusLen, r.httpVerdict
+	if r.c.Kind == CheckTLS {
+		need, verdict = recordLen, r.tlsVerdict
+	}
+	var room [512]byte
+	n := 0
+	for n < need {
+		c.SetReadTimeout(r.left(begin))
+		k, err := c.Read(room[n:])
+		n += k
+		switch {
+		case n >= need || err == nil:
+		case timedOut(err):
+			return false, fmt.Sprintf("no answer within %s", r.wait)
+		case !errors.Is(err, io.EOF):
+			return false, fmt.Sprintf("no answer: %v", cause(err))
+		case n > 0:
+			good, said = verdict(room[:n])
+			return good, said + r.after(begin)
+		default:
+			return false, "connection closed without an answer" + r.after(begin)
+		}
+	}
+	good, said = verdict(room[:n])
+	return good, said + r.after(begin)
+}
+
+func (r *round) httpVerdict(b []byte) (good bool, said string) {
+	status, ok := statusOf(b)
+	if !ok {
+		return false, fmt.Sprintf("answer %s is not HTTP", quoteStart(b))
+	}
+	said = "HTTP status " + strconv.Itoa(status)
+	for _, s := range r.c.Expect {
+		if s.has(status) {
+			return true, said
+		}
+	}
+	return false, said + ", expected " + listOf(r.c.Expect) + ","
+}
+
+func (r *round) tlsVerdict(b []byte) (good bool, said string) {
+	if !isRecord(b) {
+		return false, fmt.Sprintf("answer %s is not TLS", quoteStart(b))
+	}
+	return true, "TLS answer"
+}
+
+// listOf reads "2xx, 404 or 3xx".
+func listOf(list []Statuses) string {
+	var words []string
+	for _, s := range list {
+		words = append(words, s.String())
+	}
+	if n := len(words) - 1; n > 0 {
+		return strings.Join(words[:n], ", ") + " or " + words[n]
+	}
+	return strings.Join(words, "")
+}
+
+func quoteStart(b []byte) string { return strconv.Quote(string(b[:min(len(b), statusLen)])) }
+
+// left returns what is left of the time of a check, at least a millisecond.
+func (r *round) left(begin int64) time.Duration {
+	return max(time.Millisecond, r.wait-time.Duration(r.p.loop.Now()-begin)*time.Millisecond)
+}
+
+func (r *round) after(begin int64) string {
+	return fmt.Sprintf(" after %d ms", r.p.loop.Now()-begin)
+}
+
+// address returns the address to check. It parks while a name is being looked up.
+func (r *round) address() (loop.Addr, error) {
+	const pause = 20 * time.Millisecond
+	l := r.p.loop
+	a := r.t.address()
+	if r.c.Address != nil {
+		a = *r.c.Address
+		if a.Host != "" {
+			return r.lookup(a)
+		}
+	} else {
+		for begin := l.Now(); a.Host != ""; a = r.t.address() {
+			if r.left(begin) <= pause {
+				return a, fmt.Errorf("the name %s is not resolved within %s", a.Host, r.wait)
+			}
+			if r.p.over.Wait(l, pause) {
+				return a, errors.New("stopped")
+			}
+		}
+	}
+	return r.port(a), nil
+}
+
+// lookup resolves the name in a check's own address, for each check anew.
+func (r *round) lookup(a loop.Addr) (loop.Addr, error) {
+	var ips []netip.Addr
+	var err error
+	r.p.loop.Block(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), r.wait)
+		defer cancel()
+		ips, err = r.p.resolve(ctx, a.Host)
+	})
+	switch {
+	case err != nil:
+		return a, err
+	case len(ips) == 0:
+		return a, fmt.Errorf("the name %s has no address", a.Host)
+	}
+	return r.port(loop.Addr{AddrPort: netip.AddrPortFrom(ips[0].Unmap(), a.Port())}), nil
+}
+
+func (r *round) port(a loop.Addr) loop.Addr {
+	if r.c.Port != 0 {
+		a = a.WithPort(uint16(r.c.Port))
+	}
+	return a
+}
+
+func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// cause strips the name of the system call.
+func cause(err error) error {
+	if e, ok := errors.AsType[syscall.Errno](err); ok {
+		return e
+	}
+	return err
+}
+
+// statusLen is how much of an HTTP answer is looked at: "HTTP/1.1 200".
+const statusLen = 12
+
+// statusOf returns the status in the first bytes of an answer.
+func statusOf(b []byte) (status int, ok bool) {
+	if len(b) < statusLen || !bytes.HasPrefix(b, []byte("HTTP/1.")) || b[7] < '0' || b[7] > '9' || b[8] != ' ' {
+		return 0, false
+	}
+	for _, c := range b[9:statusLen] {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		status = status*10 + int(c-'0')
+	}
+	return status, status >= 100
+}
