@@ -80,8 +80,8 @@ func newLog(c *LogConfig, s sink, report func(string)) *Log {
 	return l
 }
 
-// Exchange writes the line of an exchange that ended, from its request, the names and times in its Note, and its TLS state. Of
-// a request that could not be read (Note.Bad) only the Note counts. It does not wait, and it keeps nothing of x.
+// Exchange writes the line of an exchange that ended, from its request and its Note. Of a request that could not be read
+// (Note.Bad) only the Note counts, and whether it came over TLS. It does not wait, and it keeps nothing of x.
 func (l *Log) Exchange(x *h1.Exchange) {
 	id := 0
 	if x.Loop != nil {

@@ -16,7 +16,7 @@ import (
 // begin is when the exchanges of these tests begin: 24 November 2026, 08:31:57.123 at UTC+1.
 var begin = time.Date(2026, 11, 24, 7, 31, 57, 123e6, time.UTC).UnixMilli()
 
-// exchange returns an exchange that went as exchanges should.
+// goodExchange returns an exchange that went as exchanges should.
 func goodExchange() *h1.Exchange {
 	x := &h1.Exchange{Peer: netip.MustParseAddrPort("192.0.2.7:51612")}
 	x.Note.Reset()
@@ -47,11 +47,20 @@ func badExchange() *h1.Exchange {
 
 // lineOf returns what a log of that form writes for an exchange.
 func lineOf(form LogFormat, x *h1.Exchange) string {
-	l := newLog(&LogConfig{Format: form}, nil, nil)
-	l.clock.loc = time.FixedZone("CET", 3600)
+	l := lineLogs[form]
+	l.fill = l.fill[:0]
 	l.Exchange(x)
 	return string(l.fill)
 }
+
+// lineLogs are logs nobody writes out, one of each form. They are kept: a new one costs a fuzz target most of its time.
+var lineLogs = func() (all [3]*Log) {
+	for form := range all {
+		all[form] = newLog(&LogConfig{Format: LogFormat(form)}, nil, nil)
+		all[form].clock.loc = time.FixedZone("CET", 3600)
+	}
+	return
+}()
 
 func TestHTTPLogLine(t *testing.T) {
 	for _, c := range []struct {

@@ -32,7 +32,7 @@ func (l *Log) write() {
 	for {
 		batch, dropped := w.take(spare)
 		w.deliver(batch)
-		if n := dropped - w.said; n > 0 {
+		if n := dropped - w.said; n > 0 && w.lost == nil {
 			w.said = dropped
 			w.deliver(w.appendDropped(nil, n))
 			w.report(fmt.Sprintf("log %s: %d lines dropped: the output did not take them", w.name, n))
