@@ -124,7 +124,7 @@ func mintCA(by *minted, name string) minted {
 	})
 }
 
-// site writes a combined PEM file and returns its path.
+// write writes a combined PEM file and returns its path.
 func (m minted) write(t testing.TB, dir, name string, more ...string) string {
 	t.Helper()
 	return write(t, dir, name, m.certPEM()+strings.Join(more, "")+m.keyPEM())
@@ -143,6 +143,10 @@ func write(t testing.TB, dir, name, text string) string {
 func shake(t *testing.T, server, client *tls.Config) (cs tls.ConnectionState, clientErr, serverErr error) {
 	t.Helper()
 	a, b := net.Pipe()
+	// Both may be writing when the client gives up in the middle.
+	limit := time.Now().Add(20 * time.Second)
+	a.SetDeadline(limit)
+	b.SetDeadline(limit)
 	done := make(chan error)
 	go func() {
 		s := tls.Server(b, server)

@@ -26,6 +26,8 @@ func TestChainOrder(t *testing.T) {
 		c.Subject = pkix.Name{CommonName: "root"}
 		c.IsCA, c.KeyUsage, c.ExtKeyUsage = true, x509.KeyUsageCertSign, nil
 	})
+	// A CA's certificate and a host's, for one key.
+	double := mint(nil, leaf.key, func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign }, "double")
 	self := mint(nil, newKey(""), nil, "self.test")
 	for _, tt := range []struct {
 		name  string
@@ -42,6 +44,7 @@ func TestChainOrder(t *testing.T) {
 		{"a link is missing", []minted{leaf, mid, root}, leaf.key, []minted{leaf}, "mid is not part of the chain"},
 		{"a stranger", []minted{leaf, low, other}, leaf.key, []minted{leaf, low}, "other is not part of the chain"},
 		{"cross-signed goes further", []minted{twin, root, cross, other}, twin.key, []minted{twin, cross, other}, ""},
+		{"the key has a CA's certificate too", []minted{double, low, leaf}, leaf.key, []minted{leaf, low}, "double is not part of the chain"},
 		{"the key of the second", []minted{self, leaf, low}, leaf.key, []minted{leaf, low}, "self.test is not part of the chain"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -84,6 +84,7 @@ func TestPEMRefused(t *testing.T) {
 	}{
 		{"cut short", cert + key[:len(key)/2], "line 11: the block is cut short", "half written", false},
 		{"cut before the next block", cert[:len(cert)/2] + "\n" + key, "line 1: the block is cut short", "half written", false},
+		{"cut before another of its kind", cert[:len(cert)/2] + "\n" + cert + key, "line 1: the block is cut short", "half written", false},
 		{"header cut", cert + "-----BEGIN PRIV", "the block is cut short", "half written", false},
 		{"not base64", strings.Replace(cert, "MII", "M!I", 1), "line 1: the CERTIFICATE block is damaged", "base64", false},
 		{"not a certificate", blocks(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{0x30, 0}}), "line 1: the certificate cannot be read", "issued again", false},

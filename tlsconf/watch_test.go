@@ -192,9 +192,15 @@ func TestWatchKeepsTheOld(t *testing.T) {
 			{func() { two.write(t, dir, "a.pem") }, "two.test", 3, ""},
 			{func() { os.Chmod(at, 0o644) }, "two.test", 4, "every user"},
 			{func() { os.Chmod(at, 0o600) }, "two.test", 4, ""},
+			{func() {}, "two.test", 4, ""},
 		} {
+			loaded, served := logs.FilterMessage("certificates loaded").Len(), first(certs)
 			step.do()
 			event()
+			const mended = 8 // the same certificate, usable again: that is news
+			if n := logs.FilterMessage("certificates loaded").Len() - loaded; n > 0 && served == first(certs) && i != mended {
+				t.Errorf("step %d: says that something changed", i)
+			}
 			if got := first(certs); got != step.want || complaints() != step.complaints {
 				t.Fatalf("step %d: serves %s, %d complaints; want %s, %d: %v", i, got, complaints(), step.want, step.complaints, logs.All())
 			}
@@ -204,6 +210,31 @@ func TestWatchKeepsTheOld(t *testing.T) {
 					t.Errorf("step %d: complains %q, want %q", i, p, step.problem)
 				}
 			}
+		}
+	})
+}
+
+// TestWatchSameStamp: an event makes it read what size and time do not tell apart.
+func TestWatchSameStamp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, then := t.TempDir(), time.Now()
+		replace := func(m minted) string {
+			text := m.certPEM() + m.keyPEM()
+			at := write(t, dir, "a.pem", text+strings.Repeat("\n", 4096-len(text)))
+			if err := os.Chtimes(at, then, then); err != nil {
+				t.Fatal(err)
+			}
+			return at
+		}
+		var h hand
+		certs := serve(t, &Config{Certificate: replace(mint(nil, newKey(""), nil, "one.test")), Watch: h.watch})
+		synctest.Wait()
+		replace(mint(nil, newKey(""), nil, "two.test"))
+		h.event()
+		time.Sleep(settle)
+		synctest.Wait()
+		if got := first(certs); got != "two.test" {
+			t.Errorf("serves %s", got)
 		}
 	})
 }
@@ -230,6 +261,7 @@ func TestWatchDirectory(t *testing.T) {
 			{func() { mint(nil, newKey(""), nil, "c.test").write(t, dir, "bad.pem") }, "a.test b.test c.test"},
 			{func() { write(t, dir, "a.pem", "") }, "a.test b.test c.test"},
 			{func() { os.Remove(filepath.Join(dir, "a.pem")) }, "b.test c.test"},
+			{func() { write(t, dir, "a.pem", "") }, "b.test c.test"}, // what it once held is forgotten
 			{func() { os.Remove(filepath.Join(dir, "bad.pem")) }, "b.test"},
 			{func() { os.Remove(filepath.Join(dir, "b.pem")) }, "b.test"},
 			{func() { write(t, dir, "d.pem", "") }, "b.test"},
@@ -316,4 +348,29 @@ func TestReviewOverTime(t *testing.T) {
 			t.Errorf("does not complain: %v", logs.All())
 		}
 	})
+}
+
+// TestKernelEventsEnd: a watch that cannot see any more says so instead of waiting for ever.
+func TestKernelEventsEnd(t *testing.T) {
+	if err := kernelEvents(t.Context(), []string{filepath.Join(t.TempDir(), "none")}, func() {}); err == nil || !strings.Contains(err.Error(), "none: no such file") {
+		t.Errorf("a missing directory: got %v", err)
+	}
+	for name, leave := range map[string]func(dir string) error{
+		"removed": os.RemoveAll,
+		"moved":   func(dir string) error { return os.Rename(dir, dir+".old") },
+	} {
+		dir := filepath.Join(t.TempDir(), "certs")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		began, ended := make(chan struct{}, 10), make(chan error)
+		go func() { ended <- kernelEvents(t.Context(), []string{dir}, func() { began <- struct{}{} }) }()
+		<-began
+		if err := leave(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-ended; err != errWatchLost {
+			t.Errorf("%s: got %v, want %v", name, err, errWatchLost)
+		}
+	}
 }
