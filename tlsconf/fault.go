@@ -1,5 +1,10 @@
 package tlsconf
 
+import (
+	"fmt"
+	"io/fs"
+)
+
 // fault is what is wrong with one file, and what to do about it.
 type fault struct {
 	file    string // path, as the configuration leads to it
@@ -22,4 +27,10 @@ func (l faults) refused() *fault {
 		}
 	}
 	return nil
+}
+
+// openFault words a private key that everybody may read.
+func openFault(path string, mode fs.FileMode) *fault {
+	return &fault{file: path, key: true, problem: fmt.Sprintf("every user of this machine may read the private key (mode %04o)", mode.Perm()),
+		remedy: "Close it: chmod o-rwx " + path + ". If that is meant so: allow_insecure_permissions = true."}
 }

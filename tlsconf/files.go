@@ -177,11 +177,6 @@ func (f *files) tooOpen(mode fs.FileMode) bool {
 	return mode&0o004 != 0 && !f.c.AllowInsecurePermissions
 }
 
-func openFault(path string, mode fs.FileMode) *fault {
-	return &fault{file: path, key: true, problem: fmt.Sprintf("every user of this machine may read the private key (mode %04o)", mode.Perm()),
-		remedy: "Close it: chmod o-rwx " + path + ". If that is meant so: allow_insecure_permissions = true."}
-}
-
 // stamp tells from outside whether a file was changed.
 func (f *files) stamp(path string) string {
 	var b strings.Builder

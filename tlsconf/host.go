@@ -2,6 +2,7 @@ package tlsconf
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -53,4 +54,15 @@ func hostFault(s string) string {
 		return "is not an IP address"
 	}
 	return ""
+}
+
+// internalNames completes the hosts by the names of this machine.
+func internalNames(hosts []string) []string {
+	names := make([]string, 0, len(hosts)+3)
+	for _, h := range append(slices.Clip(hosts), "localhost", "127.0.0.1", "::1") {
+		if h = strings.ToLower(h); !slices.Contains(names, h) {
+			names = append(names, h)
+		}
+	}
+	return names
 }

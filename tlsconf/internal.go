@@ -17,8 +17,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -187,17 +185,6 @@ func newAuthority(now time.Time) (*authority, error) {
 		return nil, err
 	}
 	return &authority{root: root, key: key, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, nil
-}
-
-// internalNames completes the hosts by the names of this machine.
-func internalNames(hosts []string) []string {
-	names := make([]string, 0, len(hosts)+3)
-	for _, h := range append(slices.Clip(hosts), "localhost", "127.0.0.1", "::1") {
-		if h = strings.ToLower(h); !slices.Contains(names, h) {
-			names = append(names, h)
-		}
-	}
-	return names
 }
 
 // issue makes a certificate for all the names, with a key of its own.
