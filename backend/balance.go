@@ -2,7 +2,6 @@ package backend
 
 import (
 	"bytes"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -132,26 +131,6 @@ func (b *balancer) pick(x *h1.Exchange, refuse func(server int) bool) int {
 	return f.next(&b.turn, refuse) // also for what has nothing to hash
 }
 
-// next is round robin from place turn of the period. It moves turn behind the server it returns.
-func (f *field) next(turn *atomic.Uint64, refuse func(int) bool) int {
-	n := uint64(len(f.turns))
-	at := turn.Add(1) - 1
-	i := int(f.turns[at%n])
-	if refuse == nil || !refuse(i) {
-		return i
-	}
-	if !slices.ContainsFunc(f.servers, func(i int) bool { return !refuse(i) }) {
-		return -1
-	}
-	for k := uint64(1); k < n; k++ {
-		if i := int(f.turns[(at+k)%n]); !refuse(i) {
-			turn.Add(k)
-			return i
-		}
-	}
-	return -1 // the one that took it a moment ago is full now
-}
-
 // least returns the server with the least (exchanges + 1) / weight, those with the same in turn.
 func (b *balancer) least(f *field, refuse func(int) bool) int {
 	best, load, weight := -1, int64(0), int64(1)
@@ -205,75 +184,4 @@ func (b *balancer) luckier(f *field, refuse func(int) bool) int {
 func (f *field) weightOf(server int) int64 {
 	at, _ := slices.BinarySearch(f.servers, server)
 	return f.weights[at]
-}
-
-// rendezvous is weighted rendezvous hashing: every server makes a number of the key, and the highest wins. So a server
-// that comes or goes moves its own share and nothing else, shares are exact, and there is no ring to keep. It looks
-// at all servers: 2 ns each, 12 ns where weights differ.
-func (f *field) rendezvous(key uint64, refuse func(int) bool) int {
-	best, high := -1, math.Inf(-1)
-	for at, i := range f.servers {
-		u := mix(key ^ f.seeds[at])
-		score := float64(u >> 11) // the 53 bits a float64 can hold
-		if !f.equal {
-			// -weight/ln(u), u in (0,1). With equal weights it has the order of u.
-			score = -float64(f.weights[at]) / math.Log((score+0.5)/(1<<53))
-		}
-		if score > high && (refuse == nil || !refuse(i)) {
-			best, high = i, score
-		}
-	}
-	return best
-}
-
-// hash is FNV-1a with a finish. It is the same in every process, so gatehouses side by side agree.
-func hash[S []byte | string](s S) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
-	}
-	return mix(h)
-}
-
-// mix makes every bit of the result depend on every bit of h.
-func mix(h uint64) uint64 {
-	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
-	h = (h ^ h>>27) * 0x94d049bb133111eb
-	return h ^ h>>31
-}
-
-// period returns one period of round robin, as smooth as the weights allow: "Whatever the weights, the first server will
-// always be assigned first." For each turn every server's score grows by its weight; the first of those that
-// have come furthest takes the turn and falls back by the sum of all weights.
-func period(servers []int, weights []int64) []uint16 {
-	unit, sum := int64(0), int64(0)
-	for _, w := range weights {
-		unit = gcd(unit, w)
-		sum += w
-	}
-	if sum == 0 {
-		return nil
-	}
-	sum /= unit
-	score := make([]int64, len(servers))
-	turns := make([]uint16, 0, sum)
-	for range sum {
-		best, far := 0, int64(-1)
-		for k, w := range weights {
-			score[k] += w / unit
-			if v := (score[k] + sum) / sum; v > far {
-				best, far = k, v
-			}
-		}
-		score[best] -= sum
-		turns = append(turns, uint16(servers[best]))
-	}
-	return turns
-}
-
-func gcd(a, b int64) int64 {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
 }
