@@ -79,8 +79,9 @@ type Server struct {
 	// Source is the local address to connect from.
 	Source netip.Addr `hcl:"source,optional"`
 
-	// Check overrides single attributes of the backend's check for this server, or checks this server alone.
-	Checks []*Check `hcl:"check,block"`
+	// Check overrides single attributes of the backend's check for this server, or checks this server alone. What is not
+	// written is that of the backend's first check of the same kind; without one, the defaults.
+	Checks []*Check `hcl:"check,block" inherit:"check"`
 
 	// State is the state at the start: "ready", "drain" (only holders of its cookie come) or "maint" (nobody comes).
 	State State `hcl:"state,optional" default:"ready"`

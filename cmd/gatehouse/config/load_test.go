@@ -329,6 +329,31 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// TestWarnings: what is strange and yet works is said, and the configuration is valid.
+func TestWarnings(t *testing.T) {
+	const frontend = `
+frontend "www" {
+  bind ":80" {}
+  backend = backend.farm
+}
+backend "farm" {
+  server "a" "10.0.0.1:80" {}
+}
+`
+	for _, c := range []struct{ text, want string }{
+		{"backend \"idle\" {\n  server \"a\" \"10.0.0.1:80\" {}\n}", `backend "idle" is not used`},
+		{`tls "idle" { internal = true }`, `tls "idle" is not used`},
+		{`log "idle" {}`, `log "idle" is not used`},
+		{"listen \"b\" {\n  bind \":81\" { redirect = \"https\" }\n  server \"a\" \"10.0.0.1:80\" {}\n}", "no bind has tls"},
+		{"listen \"b\" {\n  bind \":443\" {}\n  server \"a\" \"10.0.0.1:80\" {}\n}", "port 443 without tls"},
+	} {
+		_, diags := loadText(t, frontend+c.text, Options{})
+		if got := printed(t, diags); diags.HasErrors() || !strings.Contains(got, c.want) || !strings.HasSuffix(got, "\n1 warning\n") {
+			t.Errorf("%s:\n%s\nwant one warning, %q", c.text, got, c.want)
+		}
+	}
+}
+
 // TestDeepNestingIsRefused: a recursive parser would end the process, and no recover helps against that.
 func TestDeepNestingIsRefused(t *testing.T) {
 	for _, text := range []string{

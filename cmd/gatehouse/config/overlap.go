@@ -40,6 +40,8 @@ func (d *decoder) clash(a, b door) bool {
 	switch {
 	case !overlap(a.bind.Address, b.bind.Address):
 		return false
+	case a.frontend != b.frontend && a.frontend.Name == b.frontend.Name:
+		return false // two of one name: that has been said
 	case a.frontend == b.frontend && a.bind.Address == b.bind.Address:
 		d.file.Bad(field, fmt.Sprintf("%s is bound twice", field), fmt.Sprintf("The first bind is at %s. Keep one of them.", spot(first)))
 	case a.bind.Address != b.bind.Address:
