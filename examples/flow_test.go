@@ -135,15 +135,15 @@ const (
 
 // parseFlow reads a flow. Errors carry file:line.
 func parseFlow(file, text string) (*flow, error) {
-	p := &parser{file: file, lines: strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")}
+	p := &reader{file: file, lines: strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")}
 	if _, err := p.block(0, nil, 0); err != nil {
 		return nil, err
 	}
 	return &p.flow, nil
 }
 
-// parser unrolls the lines of a flow into steps.
-type parser struct {
+// reader unrolls the lines of a flow into steps.
+type reader struct {
 	file  string
 	lines []string
 	flow  flow
@@ -155,12 +155,12 @@ type parser struct {
 // binding is a loop's name and its value of this turn.
 type binding struct{ name, value string }
 
-func (p *parser) errorf(i int, format string, args ...any) error {
+func (p *reader) errorf(i int, format string, args ...any) error {
 	return fmt.Errorf("%s:%d: %s", p.file, i+1, fmt.Sprintf(format, args...))
 }
 
 // block reads lines from index i on, to the end of the text or, inside a loop, to its "end". It returns the index after them.
-func (p *parser) block(i int, vars []binding, loop int) (int, error) {
+func (p *reader) block(i int, vars []binding, loop int) (int, error) {
 	for i < len(p.lines) {
 		line := p.lines[i]
 		switch words := strings.Fields(line); {
@@ -200,7 +200,7 @@ func (p *parser) block(i int, vars []binding, loop int) (int, error) {
 }
 
 // name takes a "#" line: the lines of one comment are one name.
-func (p *parser) name(s string) {
+func (p *reader) name(s string) {
 	if p.named && s != "" {
 		s = strings.TrimSpace(p.title + " " + s)
 	}
@@ -208,7 +208,7 @@ func (p *parser) name(s string) {
 }
 
 // indented returns the index after the indented lines that start at i.
-func (p *parser) indented(i int) int {
+func (p *reader) indented(i int) int {
 	for i < len(p.lines) && strings.TrimSpace(p.lines[i]) != "" && (p.lines[i][0] == ' ' || p.lines[i][0] == '\t') {
 		i++
 	}
@@ -216,7 +216,7 @@ func (p *parser) indented(i int) int {
 }
 
 // loop unrolls each and repeat.
-func (p *parser) loop(i int, words []string, vars []binding) (int, error) {
+func (p *reader) loop(i int, words []string, vars []binding) (int, error) {
 	name, values, body := "N", []string(nil), p.indented(i+1)
 	switch {
 	case words[0] == "each":
@@ -261,7 +261,7 @@ func (p *parser) loop(i int, words []string, vars []binding) (int, error) {
 var variable = regexp.MustCompile(`\$[A-Z][A-Z0-9_]*`)
 
 // expand puts the loops' values into a line.
-func (p *parser) expand(i int, s string, vars []binding) (string, error) {
+func (p *reader) expand(i int, s string, vars []binding) (string, error) {
 	var err error
 	s = variable.ReplaceAllStringFunc(s, func(v string) string {
 		for _, b := range vars {
@@ -293,7 +293,7 @@ var (
 const pickUsage = "pick SERVERS [xTIMES] | N same | N other | N of SERVERS | N spread SERVER=SHARE…"
 
 // step parses one line and the indented lines below it.
-func (p *parser) step(i int, below []string, vars []binding) error {
+func (p *reader) step(i int, below []string, vars []binding) error {
 	text, err := p.expand(i, p.lines[i], vars)
 	if err != nil {
 		return err

@@ -180,6 +180,9 @@ func (c *client) host() string {
 	if c.tls != "" {
 		return c.tls
 	}
+	if c.to.Addr().Is6() {
+		return "[" + c.to.Addr().String() + "]"
+	}
 	return c.to.Addr().String()
 }
 

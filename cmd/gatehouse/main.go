@@ -49,6 +49,7 @@ func failed(err error) error {
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		runCommand(),
+		demoCommand(),
 		validateCommand(),
 		fmtCommand(),
 		versionCommand(),

@@ -1,0 +1,163 @@
+package examples
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"gatehouse/cmd/gatehouse/config"
+)
+
+// gateway is the balancer of the guide, whose servers see it under this address.
+var gateway = netip.MustParseAddr("192.168.1.1")
+
+// folders returns the folders of this directory.
+func folders(t *testing.T) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != "testdata" {
+			names = append(names, e.Name())
+		}
+	}
+	if len(names) == 0 {
+		t.Fatal("no folders")
+	}
+	return names
+}
+
+// TestFoldersAreWhole holds every folder to what a reader expects in it.
+func TestFoldersAreWhole(t *testing.T) {
+	for _, folder := range folders(t) {
+		for _, name := range []string{"gatehouse.hcl", "README.md", "flow"} {
+			if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
+				t.Error(err)
+			}
+		}
+		old, err := filepath.Glob(filepath.Join(folder, "*.c[of]*[fg]"))
+		if err != nil || len(old) == 0 {
+			t.Errorf("%s has no configuration that gatehouse.hcl replaces (%v)", folder, err)
+		}
+		readme, err := os.ReadFile(filepath.Join(folder, "README.md"))
+		if err != nil {
+			continue
+		}
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.Name() != "README.md" && !strings.Contains(string(readme), "`"+e.Name()+"`") {
+				t.Errorf("%s/README.md does not speak of %s", folder, e.Name())
+			}
+		}
+	}
+}
+
+// TestFoldersLoad loads every configuration: no errors, and no warnings either.
+func TestFoldersLoad(t *testing.T) {
+	files, err := filepath.Glob("*/*.hcl")
+	if err != nil || len(files) < len(folders(t)) {
+		t.Fatalf("%d configurations, %v", len(files), err)
+	}
+	for _, file := range files {
+		f, diags := config.Load([]string{file}, config.Options{})
+		if errs, warnings := diags.Count(); errs+warnings > 0 {
+			var b strings.Builder
+			if err := diags.Print(&b); err != nil {
+				t.Error(err)
+			}
+			t.Errorf("%s:\n%s", file, b.String())
+		} else if len(f.Frontends) == 0 || len(f.Backends) == 0 {
+			t.Errorf("%s: %s", file, f.Counts())
+		}
+	}
+}
+
+// TestFoldersAreEmbedded compares FS with the directory.
+func TestFoldersAreEmbedded(t *testing.T) {
+	files, err := filepath.Glob("*/*.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := FS.ReadFile(filepath.ToSlash(file))
+		if err != nil || string(got) != string(want) {
+			t.Errorf("%s: %v, %d bytes of %d", file, err, len(got), len(want))
+		}
+	}
+}
+
+// playFolder plays a flow in a folder.
+func playFolder(t *testing.T, folder, text string) (err error) {
+	t.Helper()
+	f, err := parseFlow("flow", text)
+	if err != nil {
+		return err
+	}
+	names, dir := f.names(), t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(gateway)
+		err = newPlayer(n, func(file string) (*stage, error) {
+			return loadStage(n, filepath.Join(folder, file), dir, names)
+		}).play(f)
+	})
+	return err
+}
+
+// names returns the names that clients of a flow ask for by TLS.
+func (f *flow) names() (names []string) {
+	for _, s := range f.steps {
+		if s.verb == "tls" && s.args[0] != "off" && !slices.Contains(names, s.args[0]) {
+			names = append(names, s.args[0])
+		}
+	}
+	return names
+}
+
+func TestFlows(t *testing.T) {
+	for _, folder := range folders(t) {
+		t.Run(folder, func(t *testing.T) {
+			text, err := os.ReadFile(filepath.Join(folder, "flow"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := playFolder(t, folder, string(text)); err != nil {
+				t.Errorf("%s/%v", folder, err)
+			}
+		})
+	}
+}
+
+// TestFlowsCanFail plays flows that claim what is not so, to prove that playing one proves something.
+func TestFlowsCanFail(t *testing.T) {
+	for _, c := range []struct{ folder, text, want string }{
+		{"1-cookie-insertion", "c1 > GET /\nwebA < GET /\nwebA > 200\nc1 < 200\n  ! Set-Cookie", "there is a Set-Cookie: SERVERID=A"},
+		{"1-cookie-insertion", "c1 > GET /\nwebB < GET /", "webA got what no line received"},
+		{"1-cookie-insertion", "c1 > GET /\n  Cookie: SERVERID=B\nwebB < GET /\n  Cookie: SERVERID=B", "no Cookie: SERVERID=B"},
+		{"1-cookie-insertion", "webA checks 500\nwait 8s\npick 8 of ABCD", "got BCD"},
+		{"1-cookie-insertion", "webA checks 500\nwait 3s\npick 8 of BCD", "got ABCD"},
+		{"1-cookie-insertion", "webA checked HEAD /index.html HTTP/1.1", `got "HEAD /index.html HTTP/1.0"`},
+		{"1-source", "pick 8 of ABCD", "got "},
+		{"2-weights", "pick AACC", "got ABCD"},
+		{"3-https", "c1 tls shop.example.com\nc1 > GET /\nwebA < GET /\nwebA > 200\nc1 < 200\n  ! Cache-Control", "there is a Cache-Control: private"},
+		{"3.1-stunnel", "c1 > GET /\nwebA < GET /\n  ! X-Forwarded-For", "there is a X-Forwarded-For: 10.0.0.1"},
+		{"3.1-stunnel", "house missing.hcl", "missing.hcl"},
+	} {
+		err := playFolder(t, c.folder, c.text)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %q: got error %v, want %q in it", c.folder, c.text, err, c.want)
+		}
+	}
+}
