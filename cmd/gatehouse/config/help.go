@@ -128,7 +128,7 @@ func Help(word string) (text string, ok bool) {
 }
 
 // lookup finds the entries word may mean: a whole path means itself, a name everything of that name, the block of
-// the top level first.
+// the top level first, then other blocks.
 func lookup(word string) []*entry {
 	var found []*entry
 	for _, e := range entries() {
@@ -150,11 +150,15 @@ func lookup(word string) []*entry {
 	return found
 }
 
+// rank orders what a word may mean.
 func rank(e *entry, word string) int {
-	if e.path == word {
+	switch {
+	case e.path == word:
 		return 0
+	case e.block():
+		return 1
 	}
-	return 1
+	return 2
 }
 
 // head writes the line an entry begins with.
