@@ -212,6 +212,16 @@ func TestCookieAfterRedispatch(t *testing.T) {
 	}
 }
 
+// Whatever the claim was, it is the server that answered whose cookie the client needs.
+func TestCookieNamesTheServerThatAnswered(t *testing.T) {
+	p := newPersistence(plainCookie(Insert), []string{"A", "B"})
+	x := ask("SERVERID=A")
+	p.mark(x, p.claim(x, allOpen, 1e9), 1, 1e9)
+	if got := joined(&x.Own, "Set-Cookie"); got != "SERVERID=B; path=/" {
+		t.Errorf("%q", got)
+	}
+}
+
 // AT-2.4: two gatehouses of one configuration understand each other's cookies without a word between them.
 func TestCookieOfOneNodeIsUnderstoodByAnother(t *testing.T) {
 	for _, mode := range []CookieMode{Insert, Prefix, Rewrite} {

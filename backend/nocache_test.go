@@ -98,10 +98,7 @@ var alongside = [][]string{
 func TestNoSharedCacheMayStoreTheCookie(t *testing.T) {
 	p := newPersistence(plainCookie(Insert), []string{"A", "B"})
 	cases, leaks := 0, 0
-	for status := 200; status <= 599; status++ {
-		if status%100 > 31 {
-			continue // no registered status but 451 and 511 is there
-		}
+	for _, status := range []int{200, 201, 203, 204, 206, 226, 300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 410, 414, 451, 500, 501, 503, 599} {
 		for _, cc := range cacheControls {
 			for _, other := range alongside {
 				x := ask()

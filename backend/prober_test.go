@@ -98,6 +98,32 @@ func TestProberRhythm(t *testing.T) {
 	})
 }
 
+// A check may take longer than its interval: the next one follows, and what was missed is not made up for.
+func TestProberSlowChecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newLab(t)
+		defer b.close()
+		const a = "10.0.0.1:80"
+		b.set(a, holds)
+		c := httpCheck()
+		c.Interval, c.Timeout = time.Second, 3*time.Second
+		p := b.prober(at(a, c))
+		p.start()
+		b.sleep(20 * time.Second)
+		if n := len(b.dialled()); n < 6 || n > 7 {
+			t.Errorf("%d checks of 3 s in 20 s", n)
+		}
+		b.set(a, says("HTTP/1.0 200 OK\r\n\r\n"))
+		b.sleep(4 * time.Second) // the slow one under way ends
+		b.dialled()
+		b.sleep(10 * time.Second)
+		if n := len(b.dialled()); n < 9 || n > 11 {
+			t.Errorf("%d checks in 10 s, one a second is wanted", n)
+		}
+		p.stop()
+	})
+}
+
 func TestProberUsesAddressPortAndSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newLab(t)
