@@ -13,8 +13,8 @@ const (
 	maxTrailer       = 8 << 10  // bytes of the trailer section
 	maxTrailerFields = 64
 	maxSizeDigits    = 16
-	// mergeMax is how much of a further chunk is moved to make one piece of several: 4 KiB take 100 ns, a write of its
-	// own takes fifty times that.
+	// mergeMax is how much of a further chunk is moved to make one piece of several: 4 KiB take 35 ns, a write of its own
+	// takes microseconds.
 	mergeMax = 4 << 10
 )
 

@@ -143,7 +143,7 @@ func badControl(b []byte, i int) error {
 }
 
 // nextControl returns the offset of the first control character of b at or after offset i other than HTAB, or len(b). Eight
-// bytes at a time: 1.0 ns for a value of 30 bytes and more.
+// bytes at a time: 72 of them take 12 ns, one by one 78.
 func nextControl(b []byte, i int) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for i+8 <= len(b) {

@@ -154,7 +154,7 @@ type known struct {
 	id     Name
 }
 
-// knowns has every known name at its hash, and no two at one: hashing, comparing two words and done, 3 ns.
+// knowns has every known name at its hash, and no two at one: hash, compare two words, done. 2 ns, 10 for the few of more than 16 bytes.
 var knowns = func() (t [hashes]known) {
 	for i, s := range names {
 		if s != "" {

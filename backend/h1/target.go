@@ -101,9 +101,11 @@ func splitAbsolute(t []byte) (a0, a1 int, ok bool) {
 	return a0, a0 + a1, true
 }
 
-// setTarget checks the target, b, in its place in the request's header and sets Target and Host. host is the place of the Host line or -1.
+// setTarget checks the target t and sets Target and Host. t is in the memory of the header; host is the place of its Host line, -1 for
+// none.
 func (r *Request) setTarget(t []byte, host int) error {
 	h := &r.Header
+	r.Host = nil
 	if host >= 0 {
 		// "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header
 		// field and to any request message that contains more than one Host header field line or a Host header field with an

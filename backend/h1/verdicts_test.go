@@ -86,6 +86,7 @@ func largeVerdicts() []verdict {
 		{"36-name-endless", "request 431", post + rep("a", 20<<10)},
 		{"36-head-32K", "request none", pad(post, 32<<10)},
 		{"36-head-32K+1", "request 431", pad(post, 32<<10+1)},
+		{"36-head-32K+1-bad", "request 431", pad(post, 40<<10)[:40<<10-2] + "bad line\r\n\r\n"},
 		{"36-fields-100", "request none", post + fields(99) + "\r\n"},
 		{"36-fields-101", "request 431", post + fields(100) + "\r\n"},
 		{"36-fields-dropped", "request 431", post + rep("a_b: c\r\n", 100) + "\r\n"},
