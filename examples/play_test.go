@@ -62,23 +62,6 @@ type client struct {
 	last string // whom its last pick met
 }
 
-// place is an address that servers are played at. Guarded by the player's mu.
-type place struct {
-	at     netip.AddrPort
-	lines  []string // first lines of health checks
-	answer string   // to health checks: a status, "hang" or "reset"
-	check  *wire    // the last health check
-	ends   []*end   // as they arrived
-	owed   []owed   // requests received and not answered
-	last   *end     // of the request received last
-}
-
-// owed is a request that waits for its answer.
-type owed struct {
-	e      *end
-	method string
-}
-
 // end is the flow's end of a connection. in and over are guarded by the player's mu.
 type end struct {
 	conn  net.Conn
@@ -245,52 +228,6 @@ func (p *player) collect(e *end, each func()) {
 	}
 }
 
-// arrived is a connection of the house to a place.
-func (p *player) arrived(pl *place, c *memConn) {
-	e := &end{conn: c, mem: c}
-	p.mu.Lock()
-	pl.ends = append(pl.ends, e)
-	p.mu.Unlock()
-	p.collect(e, func() { pl.answerChecks(e) })
-}
-
-// answerChecks answers the health checks at the start of what came on e. With the player's mu.
-func (pl *place) answerChecks(e *end) {
-	if len(e.in) > 0 && e.in[0] == 0x16 && slices.Contains(pl.lines, tlsCheck) {
-		pl.answerCheck(e, []byte("\x15\x03\x03\x00\x02\x02\x28"), true) // a TLS alert: handshake_failure
-		e.in = nil
-		return
-	}
-	for {
-		w, n, err := readWire(e.in, "", false)
-		if err != nil || n == 0 || !slices.Contains(pl.lines, w.start) {
-			return
-		}
-		e.in = e.in[n:]
-		pl.check = w
-		last := strings.HasSuffix(w.start, " HTTP/1.0") || slices.Contains(w.values("Connection"), "close")
-		m := &message{version: "HTTP/1.0", fields: []field{{name: "Content-Length", value: "0"}}}
-		m.status, _ = status(pl.answer)
-		pl.answerCheck(e, m.send("", "HEAD"), last)
-	}
-}
-
-// tlsCheck stands for the first line of a check that is a TLS hello.
-const tlsCheck = "tls"
-
-func (pl *place) answerCheck(e *end, b []byte, last bool) {
-	switch pl.answer {
-	case "hang":
-	case "reset":
-		e.mem.Reset()
-	default:
-		e.conn.Write(b)
-		if last {
-			e.conn.Close()
-		}
-	}
-}
-
 // client returns the client of that name. A new one comes from an address of its own.
 func (p *player) client(name string) *client {
 	c := p.clients[name]
@@ -301,38 +238,6 @@ func (p *player) client(name string) *client {
 		p.order = append(p.order, name)
 	}
 	return c
-}
-
-// servers returns the servers that a name in a flow stands for, nil for a client's name.
-func (p *player) servers(who string) ([]*server, error) {
-	switch who {
-	case "*":
-		return p.stage.servers, nil
-	case "it":
-		if p.it == nil {
-			return nil, errors.New("nobody received anything yet")
-		}
-		return []*server{p.it}, nil
-	}
-	var all []*server
-	for name := range strings.SplitSeq(who, "|") {
-		var found *server
-		for _, s := range p.stage.servers {
-			if name != s.name && name != s.backend+"/"+s.name {
-				continue
-			}
-			if found != nil && found.at != s.at {
-				return nil, fmt.Errorf("%s is in several backends: write %s/%s", name, s.backend, name)
-			}
-			found = s
-		}
-		if found != nil {
-			all = append(all, found)
-		} else if strings.Contains(who, "|") {
-			return nil, fmt.Errorf("%s is no server of the configuration", name)
-		}
-	}
-	return all, nil
 }
 
 // connect opens a connection for a client.

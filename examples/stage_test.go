@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"gatehouse/backend"
@@ -144,4 +145,31 @@ func mint(file string, names []string, roots *x509.CertPool) error {
 		}
 	}
 	return os.WriteFile(file, b.Bytes(), 0o600)
+}
+
+// logLines collects the lines of an access log.
+type logLines struct {
+	mu   sync.Mutex
+	text []byte
+	ring func() // called at each line
+}
+
+// Write implements io.Writer.
+func (l *logLines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, b...)
+	l.ring()
+	return len(b), nil
+}
+
+// next takes the oldest line.
+func (l *logLines) next() (string, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	line, rest, ok := bytes.Cut(l.text, []byte("\n"))
+	if ok {
+		l.text = rest
+	}
+	return string(line), ok
 }
