@@ -26,7 +26,8 @@ type chunks struct {
 	ext     int   // bytes of extensions in the whole message
 	section int   // bytes of the trailer section that were read
 	fields  int   // lines of it
-	// trailer has the trailer fields that may be passed on, nil while there are none. It is not reused: it belongs to who asks.
+	// trailer has the trailer fields that may be passed on, nil while there are none. It is not reused: it belongs to
+	// who asks.
 	trailer *Header
 	err     error
 }
@@ -61,10 +62,10 @@ var (
 	errTrailer    = fmt.Errorf("more than %d bytes or %d lines of trailer fields", maxTrailer, maxTrailerFields)
 )
 
-// next decodes b, which has come and is unread. b[i:j] is content; used is how many bytes of b were taken by it and by the framing around
-// it: they are not to be given again. done says that the message ended with them. Where nothing is used more bytes are wanted.
-// Content of small chunks behind the first is moved within b[:used], so that it comes in one piece. There is no content
-// together with done or with an error; an error comes again at every call.
+// next decodes b, which has come and is unread. b[i:j] is content; used is how many bytes of b were taken by it and by
+// the framing around it: they are not to be given again. done says that the message ended with them. Where nothing is
+// used more bytes are wanted. Content of small chunks behind the first is moved within b[:used], so that it comes in
+// one piece. There is no content together with done or with an error; an error comes again at every call.
 func (c *chunks) next(b []byte) (i, j, used int, done bool, err error) {
 	k := 0
 	for k < len(b) && c.err == nil {
@@ -310,10 +311,10 @@ func (c *chunks) readTrailer(b []byte) int {
 	return n
 }
 
-// mayTrail reports whether a field may stand in a trailer section. "A sender MUST NOT generate a trailer field unless the
-// sender knows the corresponding header field name's definition permits sending in trailers" (RFC 9110 6.5.1): of those that the engine
-// knows, none but ETag's does. Others are passed on unless they belong to framing, routing, authentication or the description of
-// the content.
+// mayTrail reports whether a field may stand in a trailer section. "A sender MUST NOT generate a trailer field unless
+// the sender knows the corresponding header field name's definition permits the field to be sent in
+// trailers." (RFC 9110 6.5.1) Of those that the engine knows, none but ETag's does. Others are passed on unless they
+// belong to framing, routing, authentication or the description of the content.
 func mayTrail(id Name, name []byte) bool {
 	if id != 0 {
 		return id == ETag
@@ -339,8 +340,8 @@ func hexDigit(c byte) int {
 	return -1
 }
 
-// appendChunkHead appends the line that begins a chunk of n bytes of content, or with n == 0 the last chunk's. The content and
-// CRLF follow; the trailer section and CRLF follow the last one.
+// appendChunkHead appends the line that begins a chunk of n bytes of content, or with n == 0 the last chunk's. The
+// content and CRLF follow; the trailer section and CRLF follow the last one.
 func appendChunkHead(dst []byte, n int) []byte {
 	return append(strconv.AppendUint(dst, uint64(n), 16), "\r\n"...)
 }

@@ -15,8 +15,8 @@ const (
 	days   = "SunMonTueWedThuFriSat"
 )
 
-// ParseDate reads an HTTP date in any of the three forms of RFC 9110 5.6.7 and reports whether it is one. The day of the week must be a
-// day of the week, but it need not be the right one.
+// ParseDate reads an HTTP date in any of the three forms of RFC 9110 5.6.7 and reports whether it is one. The day of
+// the week must be a day of the week, but it need not be the right one.
 //
 //	Sun, 06 Nov 1994 08:49:37 GMT    IMF-fixdate
 //	Sunday, 06-Nov-94 08:49:37 GMT   RFC 850, obsolete

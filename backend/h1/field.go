@@ -33,9 +33,9 @@ type fieldLimits struct {
 	keep bool
 }
 
-// parse reads the field lines of b from offset i on, which begins a line, and appends them to h.line as ranges of b. It returns the
-// offset after the empty line that ends the section and true, or the offset of the first line that is not complete. count is
-// the number of lines up to now, with those that were dropped.
+// parse reads the field lines of b from offset i on, which begins a line, and appends them to h.line as ranges of b. It
+// returns the offset after the empty line that ends the section and true, or the offset of the first line that is not
+// complete. count is the number of lines up to now, with those that were dropped.
 func (h *Header) parse(b []byte, i int, count *int, lim *fieldLimits) (int, bool, error) {
 	for {
 		start := i
@@ -170,8 +170,8 @@ func nextControl(b []byte, i int) int {
 
 func isControl(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
-// disguised reports whether name is a field that we know, or one that tells where a request came from, with underscores for dashes:
-// CGI and its heirs take one for the other.
+// disguised reports whether name is a field that we know, or one that tells where a request came from, with underscores
+// for dashes: CGI and its heirs take one for the other.
 func disguised(name []byte) bool {
 	if len(name) > maxName {
 		name = name[:maxName]

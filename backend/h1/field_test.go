@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestNextControl puts every character at every place of eight-byte words full of the characters whose carries and borrows could
-// hide it.
+// TestNextControl puts every character at every place of eight-byte words full of the characters whose carries and
+// borrows could hide it.
 func TestNextControl(t *testing.T) {
 	for _, fill := range []byte{' ', '0', 'z', '~', '\t', 0x80, 0xa0, 0xfe, 0xff} {
 		for c := range 256 {

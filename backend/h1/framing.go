@@ -140,8 +140,7 @@ func (h *Header) makeSense(request bool) (m sense, err error) {
 	}
 	h.has &^= uint64(hopByHop)
 	if m.coding >= 0 && m.length >= 0 {
-		// "Such a message might indicate an attempt to perform request smuggling or response splitting and ought to be
-		// handled as an error." (RFC 9112 6.3)
+		// Smuggling or response splitting, which "ought to be handled as an error" (RFC 9112 6.3).
 		return m, refuse(400, errBothFrames)
 	}
 	return m, nil
@@ -201,9 +200,10 @@ func contentLength(v []byte) (n int64, err error) {
 // listed are the transfer codings that are registered beside chunked, and identity, which once was. We ask for none.
 var listed = [...]string{"gzip", "x-gzip", "deflate", "compress", "x-compress", "identity"}
 
-// transferEncoding accepts the one transfer coding we read: chunked, once and alone. Everything else is 400 where chunked
-// is certainly not the last coding ("the message body length cannot be determined reliably; the server MUST respond with the
-// 400 (Bad Request) status code", RFC 9112 6.3), and 501 where there is a coding we do not understand (6.1).
+// transferEncoding accepts the one transfer coding we read: chunked, once and alone. Everything else is 400 where
+// chunked is certainly not the last coding ("the message body length cannot be determined reliably; the server MUST
+// respond with the 400 (Bad Request) status code", RFC 9112 6.3), and 501 where there is a coding we do not understand
+// (6.1).
 func transferEncoding(v []byte) error {
 	if EqualFold(v, "chunked") {
 		return nil

@@ -26,8 +26,8 @@ func seed(f *testing.F, kind string, add func(v verdict)) {
 	}
 }
 
-// FuzzRequest holds what Parse accepts against net/http, which must read the same, and against Parse itself: what is written of it
-// must read the same again, and pieces must read like the whole.
+// FuzzRequest holds what Parse accepts against net/http, which must read the same, and against Parse itself: what is
+// written of it must read the same again, and pieces must read like the whole.
 func FuzzRequest(f *testing.F) {
 	seed(f, "request", func(v verdict) { f.Add(v.raw, uint8(7)) })
 	f.Add([]byte(browserHead), uint8(1))
@@ -109,8 +109,8 @@ func compareRequest(t *testing.T, r *Request, b []byte) {
 	compareHeader(t, &r.Header, q.Header, true)
 }
 
-// compareHeader checks that every field is there with the values that net/http sees, and that those which are not were taken out on
-// purpose.
+// compareHeader checks that every field is there with the values that net/http sees, and that those which are not were
+// taken out on purpose.
 func compareHeader(t *testing.T, h *Header, want http.Header, request bool) {
 	t.Helper()
 	got := http.Header{}

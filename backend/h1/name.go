@@ -154,7 +154,8 @@ type known struct {
 	id     Name
 }
 
-// knowns has every known name at its hash, and no two at one: hash, compare two words, done. 2 ns, 10 for the few of more than 16 bytes.
+// knowns has every known name at its hash, and no two at one: hash, compare two words, done. 2 ns, 10 for the few of
+// more than 16 bytes.
 var knowns = func() (t [hashes]known) {
 	for i, s := range names {
 		if s != "" {
@@ -176,8 +177,8 @@ func hash(lo, hi uint64) uint64 {
 	return (lo ^ bits.RotateLeft64(hi, 23)) * 0xb2119d8d35de1e59 >> (64 - 8)
 }
 
-// ends returns the first and the last eight bytes of a name, or what there is of them, in lower case. Setting the bit 0x20 folds
-// letters and maps no other character of a token to one that a known name holds.
+// ends returns the first and the last eight bytes of a name, or what there is of them, in lower case. Setting the bit
+// 0x20 folds letters and maps no other character of a token to one that a known name holds.
 func ends(b []byte) (lo, hi uint64) {
 	const fold = 0x2020202020202020
 	switch n := len(b); {

@@ -11,8 +11,8 @@ type ParseLimits struct {
 	Field  int // bytes of one field line without its CRLF, beyond them 431; default 16 KiB, of a response 64 KiB
 	Head   int // bytes of the whole head, beyond them 431; default 32 KiB, of a response 64 KiB
 	Fields int // field lines, beyond them 431; default 100, of a response 256
-	// Underscores keeps fields of a request that have an underscore in their name. Those that look like a field the engine knows
-	// (Content_Length, X_Forwarded_For) are dropped all the same.
+	// Underscores keeps fields of a request that have an underscore in their name. Those that look like a field the
+	// engine knows (Content_Length, X_Forwarded_For) are dropped all the same.
 	Underscores bool
 }
 
@@ -46,9 +46,9 @@ func (l *ParseLimits) or(d *ParseLimits) ParseLimits {
 // maxHead is beyond any limit that makes sense and keeps the ranges of a Header within 32 bits.
 const maxHead = 1 << 28
 
-// maxBlank is how many empty lines may come before a request line. "In the interest of robustness, a server that is expecting to
-// receive and parse a request-line SHOULD ignore at least one empty line (CRLF) received prior to the request-line." (RFC 9112
-// 2.2)
+// maxBlank is how many empty lines may come before a request line. "In the interest of robustness, a server that is
+// expecting to receive and parse a request-line SHOULD ignore at least one empty line (CRLF) received prior to the
+// request-line." (RFC 9112 2.2)
 const maxBlank = 4
 
 var errBlank = fmt.Errorf("more than %d empty lines before the request", maxBlank)
@@ -105,10 +105,10 @@ func (p *progress) wait(b []byte, lim *ParseLimits) error {
 	return nil
 }
 
-// Parse reads the head of a request from the beginning of b (RFC 9112 2 to 7). It returns its length, with the empty lines that
-// may come before it, or 0 when the head goes on behind b: then Parse wants to be called again with the same bytes and
-// more of them. It never asks for more than lim.Head and 8 bytes. Every error is an *Error with the status to answer;
-// after it the connection must be closed, as nobody knows where the next request begins.
+// Parse reads the head of a request from the beginning of b (RFC 9112 2 to 7). It returns its length, with the empty
+// lines that may come before it, or 0 when the head goes on behind b: then Parse wants to be called again with the same
+// bytes and more of them. It never asks for more than lim.Head and 8 bytes. Every error is an *Error with the status to
+// answer; after it the connection must be closed, as nobody knows where the next request begins.
 //
 // The head is copied once: b may be used for something else at once, and Method, Target and Host are valid until the
 // header is reset or read into again. Secure and Body are left alone. lim may be nil.
@@ -254,8 +254,8 @@ func (r *Request) finish(target []byte) error {
 	return r.setTarget(target, m.host)
 }
 
-// webSocket reports whether the request is the opening handshake of RFC 6455 4.1, the Upgrade line being at place i. All that is less
-// is an ordinary request: what the server makes of it is answered as such.
+// webSocket reports whether the request is the opening handshake of RFC 6455 4.1, the Upgrade line being at place i.
+// All that is less is an ordinary request: what the server makes of it is answered as such.
 func (r *Request) webSocket(i int) bool {
 	h := &r.Header
 	k, v := h.Index(SecWebSocketKey, 0), h.Index(SecWebSocketVersion, 0)

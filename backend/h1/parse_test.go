@@ -28,7 +28,8 @@ const serverHead = "HTTP/1.1 200 OK\r\n" +
 	"Connection: Keep-Alive\r\n" +
 	"\r\n"
 
-// TestParseAllocatesNothing: a head is copied into memory that the header keeps. One allocation for each request costs 2 % of them.
+// TestParseAllocatesNothing: a head is copied into memory that the header keeps. One allocation for each request costs
+// 2 % of them.
 func TestParseAllocatesNothing(t *testing.T) {
 	const get = "GET / HTTP/1.1\r\nHost: h\r\n"
 	var r Request
@@ -66,7 +67,8 @@ func TestParseAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestRefusedAtOnce: what cannot become a head is not waited for. Every input is refused with its last byte and not before it.
+// TestRefusedAtOnce: what cannot become a head is not waited for. Every input is refused with its last byte and not
+// before it.
 func TestRefusedAtOnce(t *testing.T) {
 	for _, c := range []struct {
 		status int

@@ -7,9 +7,10 @@ import (
 
 var errStatusLine = errors.New("not a status line of HTTP/1.1 or HTTP/1.0")
 
-// Parse reads the head of a response to a request with that method from the beginning of b. It returns the length of the head, or 0 when it
-// goes on behind b, as Parse of Request does. Every error is an *Error of the server with the status 502; its connection must be closed.
-// An interim response (1xx) is read like the others: the final one follows. Body and Tunnel are left alone. lim may be nil.
+// Parse reads the head of a response to a request with that method from the beginning of b. It returns the length of
+// the head, or 0 when it goes on behind b, as Parse of Request does. Every error is an *Error of the server with the
+// status 502; its connection must be closed. An interim response (1xx) is read like the others: the final one follows.
+// Body and Tunnel are left alone. lim may be nil.
 func (r *Response) Parse(b, method []byte, lim *ParseLimits) (n int, err error) {
 	l := lim.or(&responseLimits)
 	n, err = r.parse(b, method, &l)
@@ -73,10 +74,11 @@ func (l *startLine) response(b []byte) error {
 		return refuse(502, errStatusLine)
 	}
 	l.minor = int(b[7] - '0')
-	if c := b[9:least]; !digit(c[0]) || !digit(c[1]) || !digit(c[2]) || c[0] == '0' || c[0] > '5' || len(b) > least && b[least] != ' ' {
+	c := b[9:least]
+	if !digit(c[0]) || !digit(c[1]) || !digit(c[2]) || c[0] == '0' || c[0] > '5' || len(b) > least && b[least] != ' ' {
 		return refuse(502, fmt.Errorf("the status %.40q is not a number from 100 to 599", b[9:]))
 	}
-	l.status = int(b[9]-'0')*100 + int(b[10]-'0')*10 + int(b[11]-'0')
+	l.status = number(c)
 	l.reason0, l.reason1 = min(least+1, len(b)), len(b)
 	return nil
 }

@@ -76,8 +76,8 @@ func (l *startLine) request(b []byte, maxTarget int) (err error) {
 
 func digit(c byte) bool { return c >= '0' && c <= '9' }
 
-// targets are the characters of a request target. RFC 3986 forbids some of them, but browsers send those ("|", "{") and servers
-// know what they mean; what matters is that none of them ends a target for anybody. "#" does for some.
+// targets are the characters of a request target. RFC 3986 forbids some of them, but browsers send those ("|", "{") and
+// servers know what they mean; what matters is that none of them ends a target for anybody. "#" does for some.
 var targets = func() (t [256]bool) {
 	for c := '!'; c <= '~'; c++ {
 		t[c] = c != '#'
@@ -101,8 +101,8 @@ func splitAbsolute(t []byte) (a0, a1 int, ok bool) {
 	return a0, a0 + a1, true
 }
 
-// setTarget checks the target t and sets Target and Host. t is in the memory of the header; host is the place of its Host line, -1 for
-// none.
+// setTarget checks the target t and sets Target and Host. t is in the memory of the header; host is the place of its
+// Host line, -1 for none.
 func (r *Request) setTarget(t []byte, host int) error {
 	h := &r.Header
 	r.Host = nil
@@ -164,8 +164,8 @@ func (h *Header) keep(s string, more ...byte) []byte {
 	return h.buf[off:len(h.buf):len(h.buf)]
 }
 
-// hosts are the characters of a host name. RFC 3986 allows more in a reg-name (a comma, percent escapes): nobody has such a host, and
-// others read them in different ways.
+// hosts are the characters of a host name. RFC 3986 allows more in a reg-name (a comma, percent escapes): nobody has
+// such a host, and others read them in different ways.
 var hosts = func() (t [256]bool) {
 	for c := range t {
 		t[c] = c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '.' || c == '_' || c == '~'

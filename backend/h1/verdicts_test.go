@@ -17,10 +17,10 @@ import (
 //	response METHOD WANT CONDITION... -- why
 //	chunks WANT CONDITION... -- why
 //
-// and the message, byte for byte, behind it. WANT is the status of a refusal, or the framing of what is accepted: "none", "length=5",
-// "chunked", "until"; of chunks "bad", "more" (not complete) or "content=…". Conditions: "host=", "target=", "header=Name:value", "kept=Name",
-// "gone=Name", "trailer=Name:value", "rest=N" bytes left over, "close", "upgrade", "continue", "trailers", "trailer" or "!" and one of these;
-// "underscores" is a setting.
+// and the message, byte for byte, behind it. WANT is the status of a refusal, or the framing of what is accepted:
+// "none", "length=5", "chunked", "until"; of chunks "bad", "more" (not complete) or "content=…". Conditions: "host=",
+// "target=", "header=Name:value", "kept=Name", "gone=Name", "trailer=Name:value", "rest=N" bytes left over, "close",
+// "upgrade", "continue", "trailers", "trailer" or "!" and one of these; "underscores" is a setting.
 type verdict struct {
 	name  string
 	kind  string
