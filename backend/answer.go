@@ -74,7 +74,7 @@ func (a *answer) leave() {
 	}
 	a.up = upload{}
 	a.x.Note.SrvConn, a.x.Note.BeConn = int(a.srv.active.Load()), int(a.p.Stats.Active.Load())
-	a.srv.active.Add(-1)
+	a.p.release(a.srv)
 	a.c, a.content, a.piece, a.trailer, a.settled = nil, nil, nil, nil, false
 }
 

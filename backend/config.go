@@ -46,6 +46,16 @@ type Config struct {
 	// gets everything.
 	AllBackups bool `hcl:"all_backups,optional"`
 
+	// MaxQueue is how many holders of its cookie may wait for one server. Further ones go to another server and get a new cookie. 0: no
+	// limit.
+	MaxQueue int `hcl:"max_queue,optional"`
+
+	// FullConn is the number of requests in this backend at which servers with min_connections are given their max_connections.
+	FullConn int `hcl:"full_conn,optional" default:"1000"`
+
+	// AbortOnClose drops a request that waits for a server when its client has closed the connection.
+	AbortOnClose bool `hcl:"abort_on_close,optional" default:"true"`
+
 	// HTTPClose closes the connections to servers after each exchange and asks clients to do the same.
 	HTTPClose bool `hcl:"http_close,optional"`
 
@@ -75,6 +85,14 @@ type Server struct {
 	// Backup keeps the server in reserve: new clients come only when no other server is up. Holders of its cookie always
 	// may.
 	Backup bool `hcl:"backup,optional"`
+
+	// MaxConnections is how many requests the server is given at once; further ones wait until it has answered one, holders of its cookie
+	// first. 0: no limit.
+	MaxConnections int `hcl:"max_connections,optional"`
+
+	// MinConnections makes the limit move with the load: it is this while the backend has little to do, and max_connections once it has
+	// full_conn requests. 0: the limit is always max_connections.
+	MinConnections int `hcl:"min_connections,optional"`
 
 	// Source is the local address to connect from.
 	Source netip.Addr `hcl:"source,optional"`

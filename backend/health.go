@@ -9,7 +9,6 @@ func (p *Pool) checksOf(s *server) []*Check { return checksFor(p.c.Checks, s.c.C
 func (p *Pool) startChecks() {
 	targets := make([]target, len(p.servers))
 	checked := false
-	p.known = make([]bool, len(p.servers))
 	for i, s := range p.servers {
 		targets[i] = target{address: s.address, source: s.c.Source, checks: p.checksOf(s)}
 		if len(targets[i].checks) > 0 {

@@ -40,6 +40,7 @@ type Pool struct {
 	rooms   []*room      // by Loop.ID
 
 	balance *balancer
+	queue   *queue  // nil: no server has a limit
 	checks  *prober // nil: nobody is checked
 
 	known   []bool // of each server: its first verdict has come
@@ -89,7 +90,7 @@ func New(c *Config, o Options) (*Pool, error) {
 		p.cookie = newPersistence(c.Cookie, values)
 	}
 	p.forward = newForward(c.Forwardfor)
-	p.health = make([]standing, len(p.servers))
+	p.health, p.known = make([]standing, len(p.servers)), make([]bool, len(p.servers))
 	members := make([]member, len(p.servers))
 	for i, s := range p.servers {
 		members[i] = member{name: s.c.Name, backup: s.c.Backup, active: &s.active}
@@ -98,6 +99,7 @@ func New(c *Config, o Options) (*Pool, error) {
 		}
 	}
 	p.balance = newBalancer(c.Balance, c.AllBackups, members)
+	p.queue = newQueue(p)
 	p.publish()
 	return p, nil
 }
@@ -128,6 +130,9 @@ func (p *Pool) publish() {
 	}
 	p.balance.update(st, weights)
 	p.standing.Store(&st)
+	if p.queue != nil {
+		p.queue.changed(st)
+	}
 }
 
 // Start resolves names and begins to check. It does not wait for results.

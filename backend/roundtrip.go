@@ -46,16 +46,20 @@ func (a *answer) ask() error {
 	entered := x.Loop.Now()
 	again := false // one repetition of a request that got no answer at all
 	for {
-		srv := a.choose()
+		srv, err := a.secure()
+		if err != nil {
+			return err
+		}
 		if srv == nil {
 			if a.failure != nil {
 				return a.failure
 			}
 			return &h1.Error{Status: 503, Side: h1.ByServer, Err: errNoServer, Cause: 'S', State: 'C'}
 		}
-		n.Queue = x.Loop.Now() - entered
-		err := a.connect(srv)
-		if err != nil {
+		if p.queue == nil {
+			n.Queue = x.Loop.Now() - entered
+		}
+		if err = a.connect(srv); err != nil {
 			a.failure = connectError(srv, err)
 			if n.Retries >= p.c.Retries {
 				return a.failure
@@ -97,11 +101,8 @@ func (a *answer) ask() error {
 // choose returns the server the cookie names, or one for a newcomer; nil: there is none. The one chosen before is
 // kept while it is not avoided.
 func (a *answer) choose() *server {
-	if i := a.claim.server; i >= 0 && !a.avoided(i) {
-		return a.p.servers[i]
-	}
-	if a.srv != nil && !a.avoided(a.srv.place) {
-		return a.srv
+	if srv := a.bound(); srv != nil {
+		return srv
 	}
 	var refuse func(int) bool
 	if a.tried != 0 {
@@ -129,7 +130,9 @@ func (a *answer) avoid(srv *server) bool {
 	if a.claim.server == srv.place {
 		a.claim.lose(a.x)
 	}
-	a.srv = a.p.servers[i]
+	if a.p.queue == nil { // else any free server will do
+		a.srv = a.p.servers[i]
+	}
 	a.x.Note.Redispatched = true
 	a.p.Stats.Redispatches.Add(1)
 	return true
@@ -146,13 +149,12 @@ func repeatable(method []byte) bool {
 	return false
 }
 
-// connect gets a connection to the server: an idle one, or a new one. It parks.
+// connect gets a connection to the server, on which a has a place: an idle one, or a new one. The place is given back when it fails. It parks.
 func (a *answer) connect(srv *server) error {
 	x := a.x
 	a.srv = srv
 	x.Note.Server = srv.c.Name
 	srv.stats.Requests.Add(1)
-	srv.active.Add(1)
 	if !a.fresh {
 		if c := srv.homes[x.Loop.ID].take(x.Loop, repeatable(x.Req.Method)); c != nil {
 			a.c, a.reused = c, true
@@ -163,7 +165,7 @@ func (a *answer) connect(srv *server) error {
 	began := x.Loop.Now()
 	c, err := a.p.dial(x.Loop, srv)
 	if err != nil {
-		srv.active.Add(-1)
+		a.p.release(srv)
 		srv.stats.Refused.Add(1)
 		return err
 	}

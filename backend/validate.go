@@ -32,6 +32,12 @@ func (c *Config) Check(bad func(field any, problem, remedy string)) {
 			bad(field, fmt.Sprintf("%q cannot be the value of a cookie: %s", value, fault), `Give the server a value of its own, such as cookie = "A".`)
 		}
 	}
+	if c.MaxQueue < 0 {
+		bad(&c.MaxQueue, "max_queue is negative", "0 is no limit.")
+	}
+	if c.FullConn < 0 {
+		bad(&c.FullConn, "full_conn is negative", "It is the number of requests at which servers get their max_connections. Leave it out for 1000.")
+	}
 }
 
 // Advise warns of a backend that will not do what it seems to.
@@ -88,6 +94,17 @@ func (s *Server) Check(bad func(field any, problem, remedy string)) {
 		bad(&s.Address, fmt.Sprintf("%s is no machine", a), "Write the address of the server, such as \"192.168.1.11:80\" or \"127.0.0.1:80\".")
 	case a.Port() == 0:
 		bad(&s.Address, fmt.Sprintf("%s has no port", a), fmt.Sprintf("Write %q.", a.WithPort(80)))
+	}
+	if s.MaxConnections < 0 {
+		bad(&s.MaxConnections, "max_connections is negative", "0 is no limit.")
+	}
+	switch {
+	case s.MinConnections < 0:
+		bad(&s.MinConnections, "min_connections is negative", "0 leaves the limit at max_connections.")
+	case s.MinConnections > 0 && s.MaxConnections == 0:
+		bad(&s.MinConnections, "min_connections without max_connections", "Say with max_connections how far the limit may rise.")
+	case s.MinConnections > s.MaxConnections:
+		bad(&s.MinConnections, fmt.Sprintf("min_connections %d is more than max_connections %d", s.MinConnections, s.MaxConnections), "The limit rises from min_connections to max_connections.")
 	}
 	if s.Source.IsValid() && s.Address.Addr().IsValid() && s.Source.Unmap().Is4() != s.Address.Addr().Unmap().Is4() {
 		bad(&s.Source, fmt.Sprintf("from %s nothing leads to %s", s.Source, s.Address), "Both must be IPv4 addresses or both IPv6 addresses.")
