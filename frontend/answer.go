@@ -111,8 +111,8 @@ func (e *exchange) finish(begin int64, err error) bool {
 
 // log writes the exchange's line.
 func (e *exchange) log(f *Frontend) {
-	if f.o.Log != nil {
-		f.o.Log.Exchange(&e.Exchange)
+	if l := f.log(); l != nil {
+		l.Exchange(&e.Exchange)
 	}
 }
 
@@ -279,7 +279,7 @@ func (e *exchange) tellInterim(r *h1.Response) error {
 func (e *exchange) probe(f *Frontend) bool {
 	f.Stats.Monitored.Add(1)
 	status := 200
-	if f.o.Usable != nil && !f.o.Usable() || e.conn.room.ln.closing.Load() {
+	if f.o.Usable != nil && !f.o.Usable() || e.conn.room.ln.failing.Load() {
 		status = 503
 	}
 	last := e.Req.Close || e.Req.Body != nil

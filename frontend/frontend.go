@@ -1,10 +1,6 @@
 package frontend
 
-import (
-	"sync/atomic"
-
-	"gatehouse/backend/h1"
-)
+import "gatehouse/backend/h1"
 
 // Options are what a frontend needs from the rest of the house.
 type Options struct {
@@ -20,11 +16,14 @@ type Options struct {
 	Log *Log
 	// Process counts the connections of the whole process. nil: this frontend counts alone.
 	Process *Cap
+	// Former is the frontend of this name in the configuration before, whose counts go on. It stays in charge of limits and log until
+	// TakeOver. nil: there was none.
+	Former *Frontend
 }
 
 // Frontend takes the requests of its hosts, on every Listener that lists it. All loops share it.
 type Frontend struct {
-	Stats Stats
+	*Tally
 
 	c       *Config
 	next    h1.RoundTripper
@@ -36,9 +35,6 @@ type Frontend struct {
 	limits  h1.ParseLimits
 	body    int64
 	t       h1.Timeouts
-	conns   Cap
-	sources perSource
-	closing atomic.Bool
 }
 
 // target is where a route leads.
@@ -55,7 +51,6 @@ func New(c *Config, next h1.RoundTripper, o Options) *Frontend {
 	if l := c.Limits; l != nil {
 		f.limits = h1.ParseLimits{Target: int(l.Target), Field: int(l.Field), Head: int(l.Head), Fields: l.Fields, Underscores: c.UnderscoreHeaders}
 		f.body = l.Body
-		f.sources.max = l.PerSource
 	}
 	if c.Monitor != nil {
 		f.monitor = newMonitorSet(c.Monitor.Sources)
@@ -65,7 +60,6 @@ func New(c *Config, next h1.RoundTripper, o Options) *Frontend {
 		own = *c.Timeouts
 	}
 	f.t = own.Or(o.Timeouts).WithDefaults()
-	f.conns.Max = c.MaxConnections
 	for _, r := range c.Routes {
 		t := target{respond: r.Respond}
 		if r.Redirect != "" {
@@ -76,7 +70,26 @@ func New(c *Config, next h1.RoundTripper, o Options) *Frontend {
 		}
 		f.targets = append(f.targets, t)
 	}
+	if o.Former != nil {
+		f.Tally = o.Former.Tally
+	} else {
+		f.Tally = &Tally{}
+		f.TakeOver()
+	}
+	f.o.Former = nil // whose memory is not ours to keep
 	return f
+}
+
+// TakeOver puts the frontend's limits and its log in the place of those of its former. From then on the former's exchanges, too, have
+// their lines in this one's log.
+func (f *Frontend) TakeOver() {
+	f.conns.SetMax(f.c.MaxConnections)
+	max := 0
+	if f.c.Limits != nil {
+		max = f.c.Limits.PerSource
+	}
+	f.sources.max.Store(int64(max))
+	f.to.Store(f.o.Log)
 }
 
 // Name returns the name of the block.

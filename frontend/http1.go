@@ -14,6 +14,7 @@ type conn struct {
 	h1.Conn
 	room       *room
 	next, prev *conn
+	seat       seat
 	began      int64 // Unix milliseconds, when it was accepted
 	greeting   bool  // the TLS handshake is still to be done
 	served     bool  // at least one request came
@@ -61,7 +62,7 @@ func (c *conn) Run() {
 
 // rest waits for the next request without a task. The first request has the time of a request head, further ones the idle time.
 func (c *conn) rest() {
-	t := &c.room.ln.first.t
+	t := &c.room.ln.first().t
 	switch {
 	case c.room.ln.closing.Load():
 		c.C.SetReadTimeout(quiet)
@@ -81,7 +82,7 @@ func (c *conn) greet() error {
 	r := c.room
 	for r.greet >= greetings {
 		r.waiting.Clear()
-		if !r.waiting.Wait(r.l, r.ln.first.t.Request) {
+		if !r.waiting.Wait(r.l, r.ln.first().t.Request) {
 			return os.ErrDeadlineExceeded
 		}
 	}
@@ -123,7 +124,7 @@ func (c *conn) end() {
 	} else {
 		c.room.first = c.next
 	}
-	c.room.ln.left(loop.Socket{Remote: c.C.Remote()})
+	c.room.ln.left(c.seat, c.C.Remote())
 }
 
 // abort ends the connection whatever is under way.
@@ -168,7 +169,8 @@ func (c *conn) exchange() bool {
 	r := c.room
 	e := r.take(c)
 	defer r.give(e)
-	f := r.ln.first
+	v := r.ln.view.Load() // one and the same for the whole request, whatever a reload does meanwhile
+	f := v.Entries[0].Frontend
 	e.Note.Begin = r.l.Unix()
 	begin := r.l.Now()
 	c.served = true
@@ -178,11 +180,12 @@ func (c *conn) exchange() bool {
 	e.Note.Request = r.l.Now() - begin
 	c.Patience = f.t.Client
 	if err != nil {
+		e.entry = &v.Entries[0]
 		return e.unreadable(f, err)
 	}
-	e.entry = r.ln.pick(e.Req.Host)
+	e.entry = v.pick(e.Req.Host)
 	if e.entry == nil {
-		e.entry = &r.ln.c.Entries[0]
+		e.entry = &v.Entries[0]
 		return e.finish(begin, refuse(421, errUnknownHost))
 	}
 	f = e.entry.Frontend
@@ -202,11 +205,11 @@ func (c *conn) exchange() bool {
 }
 
 // pick finds the frontend that serves a host, nil when none does.
-func (n *Listener) pick(host []byte) *Entry {
+func (v *ListenConfig) pick(host []byte) *Entry {
 	var best *Entry
 	most := hostNone
-	for i := range n.c.Entries {
-		e := &n.c.Entries[i]
+	for i := range v.Entries {
+		e := &v.Entries[i]
 		if m := e.Frontend.hosts.match(host); m > most {
 			best, most = e, m
 		}
@@ -221,7 +224,6 @@ func (e *exchange) unreadable(f *Frontend, err error) bool {
 	if err == io.EOF { // nothing of it was there
 		return false
 	}
-	e.entry = &e.conn.room.ln.c.Entries[0]
 	e.Note.Frontend = f.c.Name
 	e.Note.Bad = true
 	e.Note.Request = -1
@@ -247,8 +249,9 @@ func (e *exchange) unreadable(f *Frontend, err error) bool {
 
 // empty logs a connection that sent nothing, if anybody wants to know.
 func (c *conn) empty(err error) {
-	f := c.room.ln.first
-	if f.o.Log == nil || !f.o.Log.Empty() {
+	v := c.room.ln.view.Load()
+	f := v.Entries[0].Frontend
+	if l := f.log(); l == nil || !l.Empty() {
 		return
 	}
 	e := c.room.take(c)

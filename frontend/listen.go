@@ -3,6 +3,7 @@ package frontend
 import (
 	"crypto/tls"
 	"io"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,8 @@ type ListenConfig struct {
 	Loops   []*loop.Loop
 	// Listen opens the address. nil: the loop does, on the real network.
 	Listen func(l *loop.Loop, a loop.Addr, accept func(loop.Socket)) (io.Closer, error)
+	// Hold opens the address and leaves whoever comes in the kernel's queue until Open.
+	Hold bool
 	// OnError is told, on a loop, when accepting fails for want of descriptors or memory. nil: nobody is.
 	OnError func(error)
 }
@@ -33,15 +36,19 @@ type ListenConfig struct {
 // Listener is an open address. Connections are accepted on the first loop and spread over all of them in turn: with one
 // listening socket per loop the kernel would spread a few long connections unevenly.
 type Listener struct {
-	c       ListenConfig
-	first   *Frontend // whose limits and timeouts count until a request says which frontend it is for
+	view    atomic.Pointer[ListenConfig] // who takes what comes in now
+	loops   []*loop.Loop
 	l       *loop.Loop
-	in      io.Closer
+	in      atomic.Pointer[io.Closer] // nil for the first moment: connections may come before Listen has returned
 	addr    loop.Addr
 	turn    int
 	rooms   []*room // by Loop.ID
 	closing atomic.Bool
+	failing atomic.Bool // the end is near, and monitors are told
 	conns   sync.WaitGroup
+
+	held []loop.Socket // came before Open
+	hold bool
 }
 
 // room is what a listener owns on one loop.
@@ -56,7 +63,8 @@ type room struct {
 
 // Listen opens the address.
 func Listen(c ListenConfig) (*Listener, error) {
-	n := &Listener{c: c, first: c.Entries[0].Frontend, l: c.Loops[0], addr: c.Address}
+	n := &Listener{loops: c.Loops, l: c.Loops[0], addr: c.Address, hold: c.Hold}
+	n.view.Store(&c)
 	for _, l := range c.Loops {
 		for len(n.rooms) <= l.ID {
 			n.rooms = append(n.rooms, nil)
@@ -68,16 +76,82 @@ func Listen(c ListenConfig) (*Listener, error) {
 		if err != nil {
 			return nil, err
 		}
-		n.in = in
+		n.in.Store(&in)
 	} else {
 		in, err := n.l.Listen(c.Address, n.accept)
 		if err != nil {
 			return nil, err
 		}
 		in.OnError = c.OnError
-		n.in, n.addr = in, in.Addr()
+		n.in.Store(new(io.Closer(in)))
+		n.addr = in.Addr()
 	}
 	return n, nil
+}
+
+// first is the frontend whose limits and timeouts count until a request says which frontend it is for.
+func (n *Listener) first() *Frontend { return n.view.Load().Entries[0].Frontend }
+
+// Address returns the address as it was asked for.
+func (n *Listener) Address() loop.Addr { return n.view.Load().Address }
+
+// TakeOver puts others in charge of what comes in: connections made from now on, and the next request of those that are there. The
+// address and the loops stay as they are. It does not wait.
+func (n *Listener) TakeOver(c ListenConfig) {
+	was := n.view.Load()
+	v := *was
+	v.Entries, v.TLS = c.Entries, c.TLS
+	n.view.Store(&v)
+	if was.Entries[0].Frontend.Tally != n.first().Tally {
+		n.resume() // where one was full another need not be
+	}
+}
+
+// Open lets in whoever was held back.
+func (n *Listener) Open() {
+	n.l.Post(func() {
+		if !n.hold {
+			return
+		}
+		n.hold = false
+		for _, s := range n.held {
+			n.accept(s)
+		}
+		n.held = nil
+	})
+	n.resume()
+}
+
+// pauser is a listener that can leave newcomers in the kernel's queue. All but some in tests can.
+type pauser interface {
+	Pause()
+	Resume()
+}
+
+// resume goes on accepting if there is room. From any goroutine.
+func (n *Listener) resume() {
+	n.l.Post(func() {
+		if in := n.in.Load(); in != nil && !n.closing.Load() && !n.isFull() {
+			if p, ok := (*in).(pauser); ok {
+				p.Resume()
+			}
+		}
+	})
+}
+
+// isFull reports whether nobody else should be accepted. Then resume is called when somebody may be again.
+func (n *Listener) isFull() bool {
+	f := n.first()
+	return f.conns.isFull(n.resume) || f.o.Process != nil && f.o.Process.isFull(n.resume)
+}
+
+// pause stops accepting. On the accepting loop.
+func (n *Listener) pause() {
+	if in := n.in.Load(); in != nil {
+		if p, ok := (*in).(pauser); ok {
+			p.Pause()
+		}
+	}
 }
 
 // Addr returns the address, with the port the kernel chose where 0 was asked for.
@@ -85,14 +159,20 @@ func (n *Listener) Addr() loop.Addr { return n.addr }
 
 // accept takes a new connection. On the accepting loop.
 func (n *Listener) accept(s loop.Socket) {
-	f := n.first
+	if n.hold {
+		n.held = append(n.held, s)
+		n.pause()
+		return
+	}
+	f := n.first()
 	f.Stats.Connections.Add(1)
 	if f.monitor.has(s.Remote.Addr()) {
 		f.Stats.Monitored.Add(1)
 		n.answerMonitor(s)
 		return
 	}
-	if !f.sources.take(s.Remote.Addr()) {
+	ok, counted := f.sources.take(s.Remote.Addr())
+	if !ok {
 		f.Stats.Refused.Add(1)
 		s.Close()
 		return
@@ -102,21 +182,16 @@ func (n *Listener) accept(s loop.Socket) {
 		f.o.Process.take()
 	}
 	n.conns.Add(1)
-	l := n.c.Loops[n.turn%len(n.c.Loops)]
+	l := n.loops[n.turn%len(n.loops)]
 	n.turn++
+	at := seat{f.Tally, counted}
 	if l == n.l {
-		n.rooms[l.ID].serve(s)
+		n.rooms[l.ID].serve(s, at)
 	} else {
-		l.Post(func() { n.rooms[l.ID].serve(s) })
+		l.Post(func() { n.rooms[l.ID].serve(s, at) })
 	}
-	if p, ok := n.in.(interface {
-		Pause()
-		Resume()
-	}); ok {
-		resume := func() { n.l.Post(p.Resume) }
-		if f.conns.isFull(resume) || f.o.Process != nil && f.o.Process.isFull(resume) {
-			p.Pause()
-		}
+	if n.isFull() {
+		n.pause()
 	}
 }
 
@@ -127,7 +202,7 @@ func (n *Listener) answerMonitor(s loop.Socket) {
 	if err != nil {
 		return
 	}
-	if n.c.TLS != nil {
+	if n.view.Load().TLS != nil || n.failing.Load() {
 		c.Close()
 		return
 	}
@@ -163,17 +238,18 @@ func linger(c *loop.Conn, d time.Duration) {
 }
 
 // serve makes a connection of this loop and serves it.
-func (r *room) serve(s loop.Socket) {
+func (r *room) serve(s loop.Socket, at seat) {
 	n := r.ln
 	lc, err := r.l.Adopt(s)
 	if err != nil {
-		n.left(s)
+		n.left(at, s.Remote)
 		return
 	}
-	c := &conn{room: r, began: r.l.Unix()}
+	v := n.view.Load()
+	c := &conn{room: r, seat: at, began: r.l.Unix()}
 	var t *tls.Conn
-	if n.c.TLS != nil {
-		t = tls.Server(lc, n.c.TLS)
+	if v.TLS != nil {
+		t = tls.Server(lc, v.TLS)
 		c.greeting = true
 	}
 	c.Init(lc, t, h1.ByClient)
@@ -182,7 +258,7 @@ func (r *room) serve(s loop.Socket) {
 		r.first.prev = c
 	}
 	r.first = c
-	lc.SetReadTimeout(n.first.t.Request)
+	lc.SetReadTimeout(v.Entries[0].Frontend.t.Request)
 	if n.closing.Load() {
 		c.end()
 		return
@@ -193,26 +269,38 @@ func (r *room) serve(s loop.Socket) {
 }
 
 // left counts a connection that is gone.
-func (n *Listener) left(s loop.Socket) {
-	f := n.first
-	f.sources.leave(s.Remote.Addr())
-	f.conns.leave()
-	if f.o.Process != nil {
-		f.o.Process.leave()
+func (n *Listener) left(at seat, remote netip.AddrPort) {
+	if at.source {
+		at.t.sources.leave(remote.Addr())
+	}
+	at.t.conns.leave()
+	if p := n.first().o.Process; p != nil {
+		p.leave()
 	}
 	n.conns.Done()
 }
+
+// Fail lets monitors know that the end is near: from now on they are told that this place is not well, while everybody else is
+// served as before.
+func (n *Listener) Fail() { n.failing.Store(true) }
 
 // quiet is how long an idle connection may still send a request after Shutdown: one may be on its way already.
 const quiet = 500 * time.Millisecond
 
 // Shutdown stops listening. Connections end after the exchange that is under way, idle ones after a moment. Wait waits for them.
 func (n *Listener) Shutdown() {
+	n.Fail()
 	if n.closing.Swap(true) {
 		return
 	}
-	n.l.Post(func() { n.in.Close() })
-	for _, l := range n.c.Loops {
+	n.l.Post(func() {
+		(*n.in.Load()).Close()
+		for _, s := range n.held {
+			s.Close()
+		}
+		n.held = nil
+	})
+	for _, l := range n.loops {
 		r := n.rooms[l.ID]
 		l.Post(func() {
 			for c := r.first; c != nil; c = c.next {
@@ -227,7 +315,7 @@ func (n *Listener) Shutdown() {
 // Abort closes every connection at once.
 func (n *Listener) Abort() {
 	n.Shutdown()
-	for _, l := range n.c.Loops {
+	for _, l := range n.loops {
 		r := n.rooms[l.ID]
 		l.Post(func() {
 			for c := r.first; c != nil; {

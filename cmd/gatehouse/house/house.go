@@ -70,7 +70,7 @@ func New(f *config.File, o Options) (*House, error) {
 		o.Log = zap.NewNop()
 	}
 	h := &House{file: f, o: o, certs: map[string]*tlsconf.Certificates{}, logs: map[string]*frontend.Log{}, pools: map[string]*backend.Pool{}}
-	h.process.Max = f.Global.MaxConnections
+	h.process.SetMax(f.Global.MaxConnections)
 	var ctx context.Context
 	ctx, h.cancel = context.WithCancel(context.Background())
 	err := errors.Join(h.openLogs(), h.loadCertificates(ctx), h.buildPools())
