@@ -21,6 +21,10 @@ import (
 type Config struct {
 	Name string `hcl:"name,label"`
 
+	// Mode is "http", or "tcp" for a backend whose servers get the clients' connections as they are: whole connections are
+	// balanced then, not requests, and nothing in them is read or changed. The frontends that use the backend have the same mode.
+	Mode h1.Mode `hcl:"mode,optional" default:"http"`
+
 	// Balance is how a request without a usable persistence cookie finds its server: "roundrobin" (in turn, by weight,
 	// as smoothly as possible; the first declared server first), "leastconn", "source", "random", "uri", "header:NAME"
 	// or "first". A usable cookie always wins.
@@ -71,7 +75,8 @@ type Server struct {
 	Name string `hcl:"name,label"`
 
 	// Address is where the server listens: "192.168.1.11:80", "[::1]:80", "app.internal:80" or "unix:/run/app.sock". It
-	// may stand as the block's second label.
+	// may stand as the block's second label. Without a port, the server is reached at the port the client came to; its checks
+	// then need a port of their own, unless clients can come to one port only.
 	Address loop.Addr `hcl:"address" label:"2"`
 
 	// Cookie is the value of the persistence cookie that names this server. Servers may share one: its holders go to the
@@ -96,6 +101,14 @@ type Server struct {
 
 	// Source is the local address to connect from.
 	Source netip.Addr `hcl:"source,optional"`
+
+	// SendProxy is "v1" or "v2" for a server that expects that version of the PROXY protocol: each connection begins with a line
+	// that says which client it is for and where that one came in. In mode "http" the connection then serves that client alone.
+	// Checks of the server's own port announce themselves likewise. Without it, no such line is sent.
+	SendProxy ProxyVersion `hcl:"send_proxy,optional"`
+
+	// TLS encrypts what is sent to the server. Without it, the server is spoken to in the clear.
+	TLS *ServerTLS `hcl:"tls,block"`
 
 	// Check overrides single attributes of the backend's check for this server, or checks this server alone. What is not
 	// written is that of the backend's first check of the same kind; without one, the defaults.

@@ -16,11 +16,17 @@ import (
 type Config struct {
 	Name string `hcl:"name,label"`
 
+	// Mode is "http", or "tcp" to hand each connection to a server of the backend as it is: nothing in it is read or changed. The
+	// backend has the same mode.
+	Mode h1.Mode `hcl:"mode,optional" default:"http"`
+
 	// Bind is an address to listen on.
 	Binds []*Bind `hcl:"bind,block"`
 
 	// Hosts lists the names this frontend serves, "*.example.com" for all names one level below. Frontends may share an
-	// address when their hosts tell them apart. Without hosts every name is served.
+	// address when their hosts tell them apart. Without hosts every name is served. In mode "tcp" it is the name a TLS client asks
+	// for that counts, also where the TLS is not ended here: connections that begin otherwise are closed then, unless a frontend
+	// without hosts shares the address.
 	Hosts []string `hcl:"hosts,optional"`
 
 	// Backend answers the requests that no route takes.
@@ -61,6 +67,12 @@ type Bind struct {
 
 	// Redirect is "https" where every request is answered by a redirect to the same URL over TLS.
 	Redirect string `hcl:"redirect,optional"`
+
+	// AcceptProxy lists the networks of balancers in front that send the PROXY protocol, version 1 or 2. Each connection must come
+	// from one of them and begin with such a header: any other one is closed. The client's address is the announced one,
+	// everywhere. Where a balancer checks this address with LOCAL or UNKNOWN headers, name it in monitor.sources too; such
+	// connections are closed otherwise. Without it, no PROXY header is understood.
+	AcceptProxy []netip.Prefix `hcl:"accept_proxy,optional"`
 }
 
 // Limits bound what a request may look like.
@@ -82,7 +94,8 @@ type Limits struct {
 
 // Monitor answers a supervisor's probes without asking a server and without a log line.
 type Monitor struct {
-	// Sources are the supervisors' addresses: a connection from there gets "200 OK" at once and is closed.
+	// Sources are the supervisors' addresses: a connection from there gets "200 OK" at once and is closed. In mode "tcp" it is
+	// closed without a word.
 	Sources []netip.Prefix `hcl:"sources,optional"`
 	// URI is a path that answers 200 while the backend has a usable server, else 503.
 	URI string `hcl:"uri,optional"`
