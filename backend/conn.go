@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"sync/atomic"
 	"time"
 
 	"gatehouse/backend/h1"
@@ -19,7 +20,7 @@ type conn struct {
 type home struct {
 	srv  *server
 	idle *conn // the most recently used one first
-	n    int
+	n    atomic.Int32
 }
 
 // maxIdle is how many idle connections a server keeps on one loop, idleTime how long. Most servers end them sooner, and
@@ -42,19 +43,24 @@ func (h *home) take(l *loop.Loop, repeatable bool) *conn {
 		}
 		h.remove(c)
 		c.C.Watch(nil)
-		if c.C.Hup() || c.C.Closed() {
-			c.Close()
-			continue
+		if c.quiet() {
+			return c
 		}
-		return c
+		c.Close()
 	}
 	return nil
+}
+
+// quiet reports whether nothing has come on an idle connection, as far as the loop knows: it costs a system call only where there is
+// news.
+func (c *conn) quiet() bool {
+	return !c.C.Hup() && c.Buffered() == 0 && c.Fill(false) == loop.ErrWouldBlock
 }
 
 // put keeps a connection for the next request.
 func (h *home) put(c *conn) {
 	l := c.C.Loop()
-	if c.C.Hup() || c.Buffered() > 0 || h.n >= maxIdle || h.srv.gone.Load() {
+	if h.n.Load() >= maxIdle || h.srv.gone.Load() || !c.quiet() {
 		c.Close()
 		return
 	}
@@ -64,7 +70,7 @@ func (h *home) put(c *conn) {
 		h.idle.prev = c
 	}
 	h.idle = c
-	h.n++
+	h.n.Add(1)
 	c.C.SetReadTimeout(idleTime)
 	c.C.Watch(c)
 }
@@ -79,7 +85,7 @@ func (h *home) remove(c *conn) {
 		c.next.prev = c.prev
 	}
 	c.next, c.prev = nil, nil
-	h.n--
+	h.n.Add(-1)
 }
 
 // Run is called when something happens on an idle connection: its end, its time is over, or the server sent what nobody asked

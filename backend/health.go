@@ -1,19 +1,26 @@
 package backend
 
-import "go.uber.org/zap"
+import (
+	"time"
+
+	"go.uber.org/zap"
+)
 
 // checksOf returns the checks of a server, none when it is not checked.
 func (p *Pool) checksOf(s *server) []*Check { return checksFor(p.c.Checks, s.c.Checks) }
 
-// startChecks begins to check. All checks of a pool run on one loop, which is told apart by nothing: the first.
-func (p *Pool) startChecks() {
+// startChecks begins to check. All checks of a pool run on one loop, which is told apart by nothing: the first. carried says whose
+// health is known already. mu is held.
+func (p *Pool) startChecks(carried []bool) {
 	targets := make([]target, len(p.servers))
 	checked := false
 	for i, s := range p.servers {
-		targets[i] = target{address: s.address, source: s.c.Source, checks: p.checksOf(s)}
+		targets[i] = target{address: s.address, source: s.c.Source, checks: p.checksOf(s), carried: carried[i], health: p.health[i]}
 		if len(targets[i].checks) > 0 {
 			checked = true
-			p.unknown++
+			if !carried[i] {
+				p.unknown++
+			}
 		}
 	}
 	if checked {
@@ -31,21 +38,27 @@ func (p *Pool) stopChecks() {
 
 // observe takes the verdict of the checks on a server.
 func (p *Pool) observe(i int, health standing, why string) {
+	s := p.servers[i]
 	p.mu.Lock()
+	if p.closed { // another pool has taken over, and says so itself
+		p.mu.Unlock()
+		return
+	}
 	before, usable := p.health[i], p.Usable()
 	p.health[i] = health
-	if !p.known[i] {
-		p.known[i] = true
-		p.unknown--
-	}
+	s.why, s.since = why, time.Now()
 	p.publish()
-	lost := !p.Usable() && (usable || p.unknown == 0)
+	first := !p.known[i]
+	if first {
+		p.known[i] = true
+		p.learnt()
+	}
+	lost := !p.Usable() && (usable || first && p.unknown == 0)
 	p.mu.Unlock()
 	say := p.o.Log.Info
 	if health > before || health == shut {
 		say = p.o.Log.Warn
 	}
-	s := p.servers[i]
 	say("server is "+inWords(health), zap.String("server", p.c.Name+"/"+s.c.Name), zap.String("check", why))
 	if lost {
 		p.o.Log.Error("no server is usable", zap.String("backend", p.c.Name))

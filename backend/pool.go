@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,11 +26,14 @@ type Options struct {
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Log is told of servers that go up and down. nil: nobody is.
 	Log *zap.Logger
+	// Former is the pool of this name in the configuration before. Servers that are in both go on counting where they are, and those with
+	// the same checks keep their health. nil: there was none.
+	Former *Pool
 }
 
 // Pool is a backend at work: a RoundTripper that lets one of its servers answer. All loops share it.
 type Pool struct {
-	Stats Stats
+	Stats *Stats
 
 	c       *Config
 	o       Options
@@ -41,13 +45,15 @@ type Pool struct {
 
 	balance *balancer
 	queue   *queue  // nil: no server has a limit
+	kin     *kin    // of the queues of all pools of this name
 	checks  *prober // nil: nobody is checked
 
-	known   []bool // of each server: its first verdict has come
-	unknown int    // how many are still to come
-
-	mu       sync.Mutex                 // guards changes of health, known and unknown, and so of standing
+	mu       sync.Mutex                 // guards what follows
 	health   []standing                 // what the checks say
+	known    []bool                     // of each server: its first verdict has come
+	unknown  int                        // how many verdicts and names are still to come
+	ready    chan struct{}              // closed when none is
+	closed   bool                       // by Close
 	standing atomic.Pointer[[]standing] // what servers take at the moment: replaced as a whole
 
 	cancel  context.CancelFunc
@@ -59,7 +65,10 @@ type room struct{ free []*answer }
 
 // New makes a pool of its configuration. Servers with a check take no requests until Start has had them checked once.
 func New(c *Config, o Options) (*Pool, error) {
-	p := &Pool{c: c, o: o}
+	p := &Pool{Stats: &Stats{}, kin: &kin{}, c: c, o: o, ready: make(chan struct{})}
+	if o.Former != nil {
+		p.Stats, p.kin = o.Former.Stats, o.Former.kin
+	}
 	if p.o.Dial == nil {
 		p.o.Dial = (*loop.Loop).Dial
 	}
@@ -83,7 +92,13 @@ func New(c *Config, o Options) (*Pool, error) {
 	}
 	var values []string
 	for i, s := range c.Servers {
-		p.servers = append(p.servers, newServer(s, i, o.Loops))
+		srv := newServer(s, i, o.Loops)
+		if old := p.formerly(srv); old != nil {
+			srv.books = old.books
+			a := old.address()
+			srv.addr.Store(&a)
+		}
+		p.servers = append(p.servers, srv)
 		values = append(values, p.servers[i].value())
 	}
 	if c.Cookie != nil {
@@ -104,6 +119,19 @@ func New(c *Config, o Options) (*Pool, error) {
 	return p, nil
 }
 
+// formerly returns the server of the former pool that s goes on for, nil when there is none.
+func (p *Pool) formerly(s *server) *server {
+	if p.o.Former == nil {
+		return nil
+	}
+	for _, old := range p.o.Former.servers {
+		if old.c.Name == s.c.Name && old.c.Address == s.c.Address {
+			return old
+		}
+	}
+	return nil
+}
+
 // Name returns the name of the block.
 func (p *Pool) Name() string { return p.c.Name }
 
@@ -121,12 +149,13 @@ func (p *Pool) HTTPClose() bool { return p.c.HTTPClose }
 // Usable reports whether a newcomer would find a server.
 func (p *Pool) Usable() bool { return p.balance.any() }
 
-// publish tells requests what the servers take from now on. Calls must not overlap.
+// publish tells requests what the servers take from now on. mu is held, or nobody else has the pool yet.
 func (p *Pool) publish() {
 	st := make([]standing, len(p.servers))
 	weights := make([]int, len(p.servers))
 	for i, s := range p.servers {
-		st[i], weights[i] = standingOf(p.health[i], s.c.State, s.c.Weight), s.c.Weight
+		state, weight := s.will.over(s.c)
+		st[i], weights[i] = standingOf(p.health[i], state, weight), weight
 	}
 	p.balance.update(st, weights)
 	p.standing.Store(&st)
@@ -135,30 +164,83 @@ func (p *Pool) publish() {
 	}
 }
 
-// Start resolves names and begins to check. It does not wait for results.
+// Start resolves names and begins to check. It does not wait for results: Ready tells when they are there.
 func (p *Pool) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
+	p.mu.Lock()
 	p.cancel = cancel
+	carried := p.carry()
+	p.unknown++ // this function, until it is through
 	for _, s := range p.servers {
-		if s.c.Address.Host != "" {
+		if a := s.c.Address; a.Host != "" {
+			if s.address().Host != "" {
+				p.unknown++
+			}
 			p.running.Go(func() { p.resolve(ctx, s) })
 		}
 	}
-	p.startChecks()
+	p.startChecks(carried)
+	p.learnt()
+	p.mu.Unlock()
+	p.o.Former = nil // whose memory is not ours to keep
 }
 
-// Close ends checks and idle connections. Exchanges under way are not affected.
+// carry takes over what the former pool knows of the servers' health, and returns of which. mu is held.
+func (p *Pool) carry() (carried []bool) {
+	carried = make([]bool, len(p.servers))
+	f := p.o.Former
+	if f == nil {
+		return carried
+	}
+	f.mu.Lock()
+	for i, s := range p.servers {
+		old := p.formerly(s)
+		if old == nil || !reflect.DeepEqual(p.checksOf(s), f.checksOf(old)) {
+			continue
+		}
+		if f.known[old.place] {
+			p.health[i], p.known[i], carried[i] = f.health[old.place], true, true
+			s.why = old.why
+		}
+		s.since = old.since
+	}
+	f.mu.Unlock()
+	p.publish()
+	return carried
+}
+
+// learnt counts down to Ready. mu is held.
+func (p *Pool) learnt() {
+	if p.unknown--; p.unknown == 0 {
+		close(p.ready)
+	}
+}
+
+// Ready is closed when every server has been checked once, and every name been looked up. Before that a request may find no server though
+// there are some.
+func (p *Pool) Ready() <-chan struct{} { return p.ready }
+
+// Close ends checks and idle connections. Exchanges under way go on, and so do those that still come.
 func (p *Pool) Close() {
 	if p.cancel != nil {
 		p.cancel()
 	}
 	p.stopChecks()
 	p.running.Wait()
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
 	for _, s := range p.servers {
 		s.gone.Store(true)
-		for _, l := range p.o.Loops {
-			l.Post(func() { s.closeIdle(l) })
-		}
+		p.closeIdle(s)
+	}
+	p.kin.part(p.queue)
+}
+
+// closeIdle closes the idle connections to a server on all loops, as soon as they get round to it.
+func (p *Pool) closeIdle(s *server) {
+	for _, l := range p.o.Loops {
+		l.Post(func() { s.closeIdle(l) })
 	}
 }
 
@@ -169,6 +251,7 @@ const reresolve = 30 * time.Second
 func (p *Pool) resolve(ctx context.Context, s *server) {
 	t := time.NewTicker(reresolve)
 	defer t.Stop()
+	waited := s.address().Host != "" // Ready waits for the first answer, whatever it is
 	for last := ""; ; {
 		ips, err := p.o.Resolve(ctx, s.c.Address.Host)
 		switch {
@@ -191,6 +274,12 @@ func (p *Pool) resolve(ctx context.Context, s *server) {
 				last = err.Error()
 				p.o.Log.Warn("server name not resolved; its last address stays", zap.String("server", p.c.Name+"/"+s.c.Name), zap.Error(err))
 			}
+		}
+		if waited {
+			waited = false
+			p.mu.Lock()
+			p.learnt()
+			p.mu.Unlock()
 		}
 		select {
 		case <-ctx.Done():

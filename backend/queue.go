@@ -2,6 +2,7 @@ package backend
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -15,12 +16,51 @@ import (
 //
 // All loops share it. Whoever frees a place, enters a line or changes the servers' standing hands out what is free.
 type queue struct {
-	p *Pool
+	*kin
+	p      *Pool
+	own    []line // by server
+	common line
+	closed bool // the pool is: the queue is forgotten when it is empty
+}
+
+// empty reports whether nobody waits. mu is held.
+func (q *queue) empty() bool {
+	return q.common.n == 0 && !slices.ContainsFunc(q.own, func(l line) bool { return l.n > 0 })
+}
+
+// kin is what the queues of a backend share over its reloads. Requests may still wait in the pool of the configuration before, for
+// servers that the one of today has too, and the other way round: a free place is offered to all.
+type kin struct {
 	n atomic.Int64 // waiting, all lines
 
 	mu     sync.Mutex // guards the lines, and who is handed what
-	own    []line     // by server
-	common line
+	queues []*queue   // the oldest first
+}
+
+// join adds a queue. mu is held.
+func (k *kin) join(q *queue) {
+	if !slices.Contains(k.queues, q) {
+		k.queues = append(k.queues, q)
+	}
+}
+
+// part takes the queue of a pool that is closed out, once nobody waits in it.
+func (k *kin) part(q *queue) {
+	if q == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	q.closed = true
+	k.handOut()
+}
+
+// handOut gives free places to those who wait, in all queues. mu is held.
+func (k *kin) handOut() {
+	for _, q := range k.queues {
+		q.give()
+	}
+	k.queues = slices.DeleteFunc(k.queues, func(q *queue) bool { return q.closed && q.empty() })
 }
 
 // line is a list of waiting requests, the first come first.
@@ -69,7 +109,7 @@ func (l *line) remove(w *waiter) {
 func newQueue(p *Pool) *queue {
 	for _, s := range p.servers {
 		if s.c.MaxConnections > 0 {
-			return &queue{p: p, own: make([]line, len(p.servers))}
+			return &queue{kin: p.kin, p: p, own: make([]line, len(p.servers))}
 		}
 	}
 	return nil
@@ -130,6 +170,7 @@ func (q *queue) enter(a *answer, bound *server) (*server, error) {
 		q.common.push(w)
 	}
 	q.n.Add(1)
+	q.join(q)
 	q.handOut() // a place may have been freed by somebody who saw nobody waiting
 	if w.srv != nil {
 		q.mu.Unlock()
@@ -178,9 +219,11 @@ func (q *queue) free(a *answer, bound *server) int {
 // wait parks until the waiter was handed a place or its time is over. It reports whether the client gave up first.
 func (q *queue) wait(a *answer, w *waiter) (gone bool) {
 	l, c := a.x.Loop, a.x.Client
+	a.pause = &w.turn
+	defer func() { a.pause = nil }()
 	if c == nil || !q.p.c.AbortOnClose {
 		w.turn.Wait(l, q.p.t.Queue)
-		return false
+		return a.cancelled
 	}
 	if c.Hup() {
 		return true
@@ -189,7 +232,7 @@ func (q *queue) wait(a *answer, w *waiter) (gone bool) {
 	c.Watch(v)
 	w.turn.Wait(l, q.p.t.Queue)
 	c.Watch(nil)
-	return v.gone
+	return v.gone || a.cancelled
 }
 
 // vigil watches the client of a waiting request. It is a task that runs when something comes from the client.
@@ -212,13 +255,13 @@ func (v *vigil) Run() {
 }
 
 // leave frees a place on a server.
-func (q *queue) leave(s *server) {
+func (k *kin) leave(s *server) {
 	s.active.Add(-1)
 	// Who enters a line counts itself first and looks for a free place then: one of us two sees the other.
-	if q.n.Load() > 0 {
-		q.mu.Lock()
-		q.handOut()
-		q.mu.Unlock()
+	if k.n.Load() > 0 {
+		k.mu.Lock()
+		k.handOut()
+		k.mu.Unlock()
 	}
 }
 
@@ -243,8 +286,8 @@ func (q *queue) changed(st []standing) {
 	}
 }
 
-// handOut gives free places to those who wait. mu is held.
-func (q *queue) handOut() {
+// give gives free places to those who wait. mu is held.
+func (q *queue) give() {
 	for i := range q.own {
 		for w := q.own[i].first; w != nil && !q.full(i); w = q.own[i].first {
 			q.hand(w, i)
@@ -297,13 +340,7 @@ func (a *answer) secure() (*server, error) {
 }
 
 // release gives the place back.
-func (p *Pool) release(s *server) {
-	if p.queue != nil {
-		p.queue.leave(s)
-	} else {
-		s.active.Add(-1)
-	}
-}
+func (p *Pool) release(s *server) { p.kin.leave(s) }
 
 // bound returns the server the request has to go to, nil for any.
 func (a *answer) bound() *server {

@@ -2,24 +2,36 @@ package backend
 
 import (
 	"sync/atomic"
+	"time"
 
 	"gatehouse/backend/loop"
 )
 
 // server is a member of the pool at work. All loops share it.
 type server struct {
+	*books
 	c     *Server
 	place int // in the order of the configuration
 	homes []*home
 
-	addr   atomic.Pointer[loop.Addr] // literal, once a name is resolved
-	active atomic.Int64              // exchanges under way
-	gone   atomic.Bool               // the pool is closed: nothing is kept
+	addr atomic.Pointer[loop.Addr] // literal, once a name is resolved
+	gone atomic.Bool               // no idle connection is kept: the pool is closed, or the server in maintenance
+
+	// What follows is guarded by Pool.mu.
+	will  Will
+	why   string    // the verdict of the checks that made its health what it is
+	since time.Time // when that was
+}
+
+// books are what is counted of a server. A reload hands them on to the pool that follows, so exchanges that are still under way in the
+// old one count in both.
+type books struct {
+	active atomic.Int64 // exchanges under way
 	stats  ServerStats
 }
 
 func newServer(c *Server, place int, loops []*loop.Loop) *server {
-	s := &server{c: c, place: place}
+	s := &server{books: &books{}, c: c, place: place, since: time.Now()}
 	for _, l := range loops {
 		for len(s.homes) <= l.ID {
 			s.homes = append(s.homes, nil)

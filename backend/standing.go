@@ -25,3 +25,14 @@ func standingOf(health standing, state State, weight int) standing {
 	}
 	return health
 }
+
+// verdict says in a word what checks found.
+func (s standing) verdict() string {
+	switch s {
+	case open:
+		return "up"
+	case failing:
+		return "failing"
+	}
+	return "down"
+}
