@@ -2,7 +2,9 @@ package h1
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"time"
 
 	"gatehouse/backend/loop"
 )
@@ -17,16 +19,51 @@ type Content struct {
 	buf     []byte // the buffer, taken over from the connection at the end
 	done    bool   // everything has come
 	closed  bool
+	credit  int64 // milliseconds a client may still keep us waiting
 	err     error
 
 	// Received counts the bytes of content.
 	Received int64
 }
 
+// What a client must keep to while it sends content. The client timeout bounds each wait alone: without a rate, a byte now and
+// then would hold an exchange, and a place on a server, for ever.
+const (
+	// MinRate is how many bytes per second a client's content must have on average, framing included. The time in which
+	// nobody wanted to read does not count.
+	MinRate = 500
+	// Grace is how long content may be slower than that at its beginning.
+	Grace = 10 * time.Second
+	// MaxCredit bounds how long content that was faster before may be slower.
+	MaxCredit = time.Minute
+)
+
+var errSlow = fmt.Errorf("less than %d bytes per second", MinRate)
+
 func (b *Content) begin(f Framing, length int64) *Content {
-	*b = Content{c: b.c, framing: f, left: length}
+	*b = Content{c: b.c, framing: f, left: length, credit: Grace.Milliseconds()}
 	return b
 }
+
+// fill waits for more, and holds a client to MinRate.
+func (b *Content) fill() error {
+	if b.c.Peer != ByClient {
+		return b.c.Fill(true)
+	}
+	l, began, had := b.c.C.Loop(), b.c.C.Loop().Now(), b.c.Buffered()
+	if err := b.c.Fill(true); err != nil {
+		return err
+	}
+	b.credit -= l.Now() - began
+	b.credit = min(b.credit+int64(b.c.Buffered()-had)*1000/MinRate, MaxCredit.Milliseconds())
+	if b.credit < 0 {
+		return &Error{Status: 408, Side: ByClient, Err: &readError{"content", errSlow}, Cause: 'c'}
+	}
+	return nil
+}
+
+// Ready reports whether the next piece is here, or the end.
+func (b *Content) Ready() bool { return b.done || b.c.Buffered() > b.used }
 
 // Done reports whether the whole content has come, so that the connection may carry the next message.
 func (b *Content) Done() bool { return b.done }
@@ -55,10 +92,13 @@ func (b *Content) Next(wait bool) (Piece, error) {
 				break
 			}
 		}
-		err := b.c.Fill(wait)
+		err := b.c.Fill(false)
+		if err == loop.ErrWouldBlock && wait {
+			err = b.fill()
+		}
 		switch {
 		case err == nil:
-		case err == loop.ErrWouldBlock && !wait:
+		case err == loop.ErrWouldBlock:
 			return Piece{}, nil
 		case err == io.EOF && b.framing == UntilClose:
 			b.done = true
@@ -125,7 +165,7 @@ func (b *Content) take() (Piece, error) {
 			if j > i {
 				p.I, p.J = c.r+i, c.r+j
 				b.used = used
-				p.Last = b.ends(c.r+used, p.J)
+				p.Last = b.ends(c.r + used)
 				// A writer may put CRLF behind the piece where CRLF stands already, or nothing yet. It must
 				// never hide bytes that were not looked at.
 				switch {
@@ -152,22 +192,16 @@ func (b *Content) take() (Piece, error) {
 	return p, nil
 }
 
-// ends reports whether the input behind a chunk is exactly the end of the message, without trailers. It takes the end then.
-func (b *Content) ends(at, j int) bool {
-	const end = "\r\n0\r\n\r\n"
+// ends reports whether the input at offset at, behind a chunk, is exactly the end of a message whose last chunk was read, without
+// trailers. It takes the end then. Only the decoder knows that: what stands behind the piece may be a remnant of chunks that were
+// moved together.
+func (b *Content) ends(at int) bool {
 	c := b.c
-	if c.w-j != len(end) || string(c.buf[j:c.w]) != end {
+	if b.chunks.state != chunkTrailer || b.chunks.section > 0 || string(c.buf[at:c.w]) != crlf {
 		return false
 	}
-	for at < c.w {
-		_, _, used, done, err := b.chunks.next(c.buf[at:c.w])
-		if err != nil || used == 0 && !done {
-			return false
-		}
-		at += used
-		if done {
-			break
-		}
+	if _, _, _, done, _ := b.chunks.next(c.buf[at:c.w]); !done {
+		return false
 	}
 	b.done, b.used = true, c.w-c.r
 	return true

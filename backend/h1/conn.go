@@ -19,7 +19,7 @@ type Conn struct {
 	// Peer is who is at the other end: it decides who is to blame when reading fails.
 	Peer Side
 
-	// Patience bounds every wait for input. 0: the deadline that was set on C counts.
+	// Patience bounds every wait for input. 0 or less: the deadline that was set on C counts.
 	Patience time.Duration
 
 	buf  []byte // nil, or a buffer of the loop
@@ -85,6 +85,7 @@ func (c *Conn) tryRead(b []byte) (int, error) {
 // Fill reads more input behind what is unread. Without wait it returns loop.ErrWouldBlock where it would park. No buffer is held
 // over a park unless there is unread input.
 func (c *Conn) Fill(wait bool) error {
+	limited := false
 	for {
 		b := c.buf
 		switch {
@@ -113,7 +114,8 @@ func (c *Conn) Fill(wait bool) error {
 		if err != loop.ErrWouldBlock || !wait {
 			return err
 		}
-		if c.Patience > 0 {
+		if c.Patience > 0 && !limited {
+			limited = true // once: a TLS record that comes byte by byte buys no time
 			c.C.SetReadTimeout(c.Patience)
 		}
 		if err := c.C.WaitRead(); err != nil {
@@ -188,6 +190,7 @@ func (c *Conn) ReadRequest(r *Request, lim *ParseLimits) error {
 			}
 			if n > 0 {
 				c.r += n
+				r.Bytes = n
 				break
 			}
 		}
@@ -223,7 +226,7 @@ func (c *Conn) ReadResponse(r *Response, method []byte) error {
 		if err := c.Fill(true); err != nil {
 			// A server that ends a kept-alive connection before it answers has most likely not read the request.
 			e := c.failed(err, "response head")
-			e.Reused = c.r == c.w && (err == io.EOF || c.C.Broken())
+			e.Reused = c.r == c.w && e.Cause != 's' && !errors.Is(err, loop.ErrClosed)
 			return e
 		}
 	}

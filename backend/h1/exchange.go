@@ -31,6 +31,9 @@ type Exchange struct {
 	Local  netip.AddrPort        // where the request came in
 	Client *loop.Conn            // the connection it came on, to notice that the client went away; nil when there is none
 	Inform func(*Response) error // hands a 1xx to the client; nil drops it
+	// Cancel ends what a RoundTripper waits for: RoundTrip, or the Body of its response, fails soon after. The RoundTripper sets
+	// it for as long as it waits for others; nil: there is nothing to end. On the loop, from whatever task.
+	Cancel func()
 	Note   Note
 }
 
@@ -55,6 +58,7 @@ type Request struct {
 	// Continue says the client waits for 100 Continue before it sends the content. The Expect line is not in Header.
 	Continue bool
 	Trailers bool // the client takes trailers ("TE: trailers")
+	Bytes    int  // of the head as it came in
 
 	head progress // of a head that is not complete yet
 }
@@ -158,7 +162,7 @@ func (x *Exchange) Reset() {
 	x.Resp.Header.Reset()
 	x.Own.Reset()
 	x.Note.Reset()
-	x.Inform = nil
+	x.Inform, x.Cancel = nil, nil
 }
 
 // Timeouts bound the waiting. Zero means: not set here. Negative means: no limit (spelled "0s" in a configuration).
