@@ -143,6 +143,15 @@ func (c *Conn) Close() error {
 	return nil
 }
 
+// Reset ends the connection so that the peer can tell it from a regular end: by a reset, where the network knows one. What the peer has
+// not got yet is lost.
+func (c *Conn) Reset() {
+	if !c.closed {
+		c.resetOnClose()
+		c.Close()
+	}
+}
+
 // Remote returns the peer's address, the zero AddrPort for unix sockets.
 func (c *Conn) Remote() netip.AddrPort { return c.remote }
 

@@ -70,6 +70,7 @@ func (p *poller) wait(l *Loop, busy bool) {
 		l.gone = l.now
 	}
 	l.tick()
+	p.announce(max(n, 0))
 	for i := range max(n, 0) {
 		ev := &p.evs[i]
 		if int(ev.Fd) == p.bellFD {
@@ -80,6 +81,20 @@ func (p *poller) wait(l *Loop, busy bool) {
 			e := ev.Events
 			c.event(e&syscall.EPOLLIN != 0, e&syscall.EPOLLOUT != 0,
 				e&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0, e&(syscall.EPOLLHUP|syscall.EPOLLERR) != 0)
+		}
+	}
+}
+
+// announce notes which idle connections have something to read before any task runs: none shall find one quiet that is not.
+func (p *poller) announce(n int) {
+	const news = syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+	for i := range n {
+		ev := &p.evs[i]
+		if ev.Events&news == 0 || int(ev.Fd) >= len(p.conns) {
+			continue
+		}
+		if c := p.conns[ev.Fd]; c != nil && c.gen == ev.Pad && c.idle != nil {
+			c.readable = true
 		}
 	}
 }
@@ -99,6 +114,15 @@ func (l *Loop) add(fd int) (*Conn, error) {
 	}
 	l.conns[fd] = c
 	return c, nil
+}
+
+// resetOnClose makes Close send a reset.
+func (c *Conn) resetOnClose() {
+	if c.s != nil {
+		c.s.resetOnClose()
+		return
+	}
+	syscall.SetsockoptLinger(c.fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
 }
 
 func (c *Conn) closeSocket() {

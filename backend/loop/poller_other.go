@@ -23,6 +23,7 @@ func (p *poller) close()                  {}
 func (c *Conn) recv([]byte) (int, error)    { return 0, ErrClosed }
 func (c *Conn) sendmsg([]byte) (int, error) { return 0, ErrClosed }
 func (c *Conn) closeSocket()                {}
+func (c *Conn) resetOnClose()               { c.s.resetOnClose() }
 func (c *Conn) sockname() netip.AddrPort    { return netip.AddrPort{} }
 
 func (c *Conn) shutdownWrite() error {

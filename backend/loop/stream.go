@@ -117,6 +117,12 @@ func (s *stream) send(c *Conn, p []byte) (int, error) {
 	return len(p), nil
 }
 
+func (s *stream) resetOnClose() {
+	if t, ok := s.nc.(interface{ SetLinger(sec int) error }); ok {
+		t.SetLinger(0)
+	}
+}
+
 func (s *stream) close(c *Conn) {
 	delete(c.l.adapted, c)
 	s.nc.SetReadDeadline(time.Unix(1, 0)) // ends the reader at once; the writer may finish
