@@ -3,6 +3,7 @@ package backend
 import (
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -18,16 +19,24 @@ type answer struct {
 	tried   uint64 // places of servers that were tried in vain; of the first 64, which is as far as failing over goes
 	failure *h1.Error
 
-	srv     *server
-	c       *conn
-	reused  bool // c had carried requests before
-	fresh   bool // an idle connection turned out to be dead: the next one must be new
-	unsent  bool // not a byte of the request was taken by the kernel
-	up      upload
-	content *h1.Content // of the response, nil for none and once all of it is here
-	piece   []byte      // the memory of the last piece, which outlives the connection's part in the exchange
-	trailer *h1.Header
-	settled bool // the connection is given back or closed
+	srv      *server
+	c        *conn
+	reused   bool // c had carried requests before
+	fresh    bool // an idle connection turned out to be dead: the next one must be new
+	unsent   bool // not a byte of the request was taken by the kernel
+	up       upload
+	content  *h1.Content // of the response, nil for none and once all of it is here
+	piece    []byte      // the memory of the last piece, which outlives the connection's part in the exchange
+	trailer  *h1.Header
+	answered bool // the head of the final response is here
+	settled  bool // the connection is given back or closed
+
+	cancel    func() // Exchange.Cancel, made once: a method value costs an allocation
+	cancelled bool
+	pause     *loop.Event // what the exchange waits for while no server has it
+	watch     watch
+	speaking  bool       // an interim response is being written to the client
+	spoken    loop.Event // it is written
 }
 
 func (p *Pool) takeAnswer(x *h1.Exchange) *answer {
@@ -37,20 +46,70 @@ func (p *Pool) takeAnswer(x *h1.Exchange) *answer {
 		a = r.free[n-1]
 		r.free = r.free[:n-1]
 	} else {
-		a = &answer{p: p}
+		a = newAnswer(p)
 	}
 	a.x = x
+	x.Cancel = a.cancel
 	return a
+}
+
+func newAnswer(p *Pool) *answer {
+	a := &answer{p: p}
+	a.watch.a = a
+	a.cancel = a.cut
+	return a
+}
+
+// cut is Exchange.Cancel: who waits for the server gets an error.
+func (a *answer) cut() {
+	a.cancelled = true
+	switch {
+	case a.pause != nil:
+		a.pause.Set(a.x.Loop)
+	case a.c != nil && !a.settled:
+		a.c.C.Close()
+	}
+}
+
+// watch is the task that looks at the client's connection while the server has the word. A client that has only ended its own side may
+// still want the answer; one whose connection is broken does not.
+type watch struct{ a *answer }
+
+// Run is called when something happens on the client's connection that no other task reads.
+func (w *watch) Run() {
+	a := w.a
+	switch {
+	case a.x == nil || a.x.Client == nil || a.c == nil: // the exchange is over
+	case a.x.Client.Broken():
+		a.cut()
+	default:
+		a.x.Client.Watch(w)
+	}
 }
 
 // finish ends the answer: whatever is still under way with the server is cut short. It may park.
 func (a *answer) finish() {
 	a.leave()
 	a.p.Stats.Active.Add(-1)
+	a.x.Cancel = nil
 	r := a.p.rooms[a.x.Loop.ID]
-	*a = answer{p: a.p}
+	*a = answer{p: a.p, watch: a.watch, cancel: a.cancel}
 	if len(r.free) < 256 {
 		r.free = append(r.free, a)
+	}
+}
+
+// abandon is finish for an exchange that ended in a panic: nothing of it is used again.
+func (a *answer) abandon() {
+	a.p.Stats.Active.Add(-1)
+	a.x.Cancel = nil
+	if a.x.Client != nil {
+		a.x.Client.Watch(nil)
+	}
+	if a.c != nil {
+		a.up.stop = true
+		a.c.C.Close()
+		a.srv.active.Add(-1)
 	}
 }
 
@@ -66,10 +125,15 @@ func (a *answer) leave() {
 	if a.piece != nil {
 		a.x.Loop.PutBuf(a.piece)
 	}
+	if cl := a.x.Client; cl != nil {
+		cl.Watch(nil)
+	}
 	if a.up.running {
 		a.up.stop = true
 		a.up.proceed(a.x.Loop)
-		a.x.Client.Interrupt()
+		if a.x.Client != nil {
+			a.x.Client.Interrupt()
+		}
 		a.up.done.Wait(a.x.Loop, 0)
 	}
 	a.up = upload{}
@@ -92,7 +156,13 @@ var (
 	errInterim  = errors.New("more than 16 interim responses")
 	errUnasked  = errors.New("101 that nobody asked for")
 	errUpgraded = errors.New("101 to another protocol than the one asked for")
+	errGone     = errors.New("the client is gone")
 )
+
+// gone ends an exchange that nobody waits for any more.
+func gone(state byte) error {
+	return &h1.Error{Side: h1.ByClient, Err: errGone, Cause: 'C', State: state}
+}
 
 // talk sends the request and reads the head of the response. It parks.
 func (a *answer) talk() error {
@@ -100,10 +170,13 @@ func (a *answer) talk() error {
 	c.C.SetReadTimeout(p.t.Server)
 	c.Patience = p.t.Server
 	a.unsent = false
+	if x.Client != nil {
+		x.Client.Watch(&a.watch)
+	}
 	sent := c.C.BytesWritten()
 	began := x.Loop.Now()
 	b := h1.AppendRequest(x.Loop.Small(), &x.Req)
-	if p.c.HTTPClose {
+	if p.c.HTTPClose && x.Req.Upgrade == "" {
 		b = append(b, "Connection: close\r\n"...)
 	}
 	var err error
@@ -120,14 +193,20 @@ func (a *answer) talk() error {
 			b = append(b, "Expect: 100-continue\r\n"...)
 		}
 		a.up = upload{a: a, head: append(b, "\r\n"...), running: true}
+		// The server's time begins when the request is there. Until then the client's counts, and that for each write.
+		c.C.SetReadTimeout(0)
+		c.Patience = 0
 		x.Loop.Go(&a.up)
 	}
 	if err == nil {
 		err = a.hear()
 	}
 	if err != nil {
-		if a.up.err != nil { // the client failed, not the server
+		switch {
+		case a.up.err != nil: // that is why the connection was closed
 			return a.up.err
+		case a.cancelled:
+			return gone('H')
 		}
 		return a.failed(err)
 	}
@@ -158,14 +237,37 @@ func (a *answer) hear() error {
 			a.up.proceed(x.Loop)
 		}
 		if tell {
-			if err := x.Inform(r); err != nil {
-				return &h1.Error{Side: h1.ByClient, Err: err, Cause: 'C', State: 'H'}
+			if err := a.inform(r); err != nil {
+				return err
 			}
 		}
 		r.Header.Reset()
-		a.c.C.SetReadTimeout(a.p.t.Server)
+		if !a.up.running {
+			a.c.C.SetReadTimeout(a.p.t.Server)
+		}
 	}
 	return &h1.Error{Status: 502, Side: h1.ByServer, Err: errInterim, Cause: 'P', State: 'H'}
+}
+
+// inform hands an interim response to the client, one at a time: the upload may have one to tell too.
+func (a *answer) inform(r *h1.Response) error {
+	a.hush()
+	a.speaking = true
+	err := a.x.Inform(r)
+	a.speaking = false
+	a.spoken.Set(a.x.Loop)
+	if err != nil {
+		return &h1.Error{Side: h1.ByClient, Err: err, Cause: 'C', State: 'H'}
+	}
+	return nil
+}
+
+// hush waits until no interim response is being written. It parks.
+func (a *answer) hush() {
+	for a.speaking {
+		a.spoken.Clear()
+		a.spoken.Wait(a.x.Loop, 0)
+	}
 }
 
 // failed completes an error of the server before its answer.
@@ -180,8 +282,13 @@ func (a *answer) failed(err error) error {
 	if he.State == 0 {
 		he.State = 'H'
 	}
-	if _, ok := he.Err.(*serverError); !ok && he.Side == h1.ByServer {
-		he.Err = &serverError{a.srv, "answer of", he.Err}
+	if he.Side == h1.ByServer {
+		if !he.Reused || !a.reused { // else it had merely ended an idle connection
+			a.srv.stats.Failed.Add(1)
+		}
+		if _, ok := he.Err.(*serverError); !ok {
+			he.Err = &serverError{a.srv, "answer of", he.Err}
+		}
 	}
 	return he
 }
@@ -189,6 +296,8 @@ func (a *answer) failed(err error) error {
 // accept takes a final response: marks it for the client, and gives the connection back when nothing more comes on it.
 func (a *answer) accept() error {
 	p, x, r := a.p, a.x, &a.x.Resp
+	a.hush()
+	a.answered = true
 	if p.cookie != nil {
 		p.cookie.mark(x, a.claim, a.srv.place, x.Loop.Unix()/1000)
 	}
@@ -224,7 +333,7 @@ func (a *answer) settle() {
 		a.piece = a.content.Detach()
 		a.content = nil
 	}
-	if a.x.Resp.Close || a.p.c.HTTPClose || a.up.running || a.up.err != nil || a.x.Resp.Framing == h1.UntilClose {
+	if a.x.Resp.Close || a.p.c.HTTPClose || a.up.running || a.up.cut || a.x.Resp.Framing == h1.UntilClose {
 		a.c.Close()
 		return
 	}
@@ -242,10 +351,14 @@ func (a *answer) Next(wait bool) (h1.Piece, error) {
 	case err == nil, err == io.EOF:
 		a.settle()
 	default:
-		if a.up.err != nil {
+		switch {
+		case a.up.err != nil && !a.up.lenient:
 			return p, a.up.err
+		case a.cancelled:
+			return p, gone('D')
 		}
 		if he, ok := errors.AsType[*h1.Error](err); ok {
+			a.srv.stats.Failed.Add(1)
 			he.Err = &serverError{a.srv, "answer of", he.Err}
 			if he.Cause == 0 {
 				he.Cause = 'S'
@@ -273,8 +386,12 @@ type upload struct {
 	told    bool // the client was told to continue
 	may     loop.Event
 	done    loop.Event
-	err     error // of the client; what the server did wrong shows in its answer
+	cut     bool  // it ended early
+	err     error // why the request will never be whole, if that is not the server's doing
+	lenient bool  // which is no reason to end the answer
 }
+
+var errUpload = errors.New("sending the request ended in a panic")
 
 // proceed lets the content follow.
 func (u *upload) proceed(l *loop.Loop) {
@@ -285,31 +402,59 @@ func (u *upload) proceed(l *loop.Loop) {
 
 // Run sends the request.
 func (u *upload) Run() {
-	l := u.a.x.Loop
-	err := u.send()
-	u.running = false
-	if err != nil && !u.stop {
-		if he, ok := errors.AsType[*h1.Error](err); ok && he.Side == h1.ByClient {
-			u.err = he
-			u.a.c.C.Close() // the other half waits for an answer to a request that will never be whole
+	a := u.a
+	l := a.x.Loop
+	whole := false
+	defer func() { // whatever happens, even a panic: the other half waits
+		u.cut = !whole
+		u.running = false
+		if u.cut && u.err != nil && !u.lenient {
+			a.c.C.Close()
 		}
-	}
+		u.done.Set(l)
+	}()
+	u.err = errUpload
+	err := u.send()
 	l.PutSmall(u.head)
-	u.done.Set(l)
+	whole = err == nil
+	u.err = nil
+	if !whole && !u.stop {
+		u.fail(err)
+	}
+	a.c.Patience = a.p.t.Server
+	a.c.C.SetReadTimeout(a.p.t.Server)
+}
+
+// fail judges what ended the sending.
+func (u *upload) fail(err error) {
+	a := u.a
+	he, ok := errors.AsType[*h1.Error](err)
+	if !ok {
+		he = &h1.Error{Side: h1.ByProxy, Err: err}
+	}
+	late := errors.Is(err, os.ErrDeadlineExceeded) || he.Cause == 'c'
+	switch {
+	case he.Side == h1.ByServer && !late:
+		return // it has closed the connection: what it said before that is its answer
+	case he.Side == h1.ByServer:
+		he.Err = &serverError{a.srv, "write to", he.Err}
+	}
+	u.err = he
+	u.lenient = late && a.answered // it has heard enough, and the client may well know that
 }
 
 func (u *upload) send() error {
 	a := u.a
 	x := a.x
 	s := h1.Sender{Conn: &a.c.Conn, Head: u.head, Chunked: x.Req.Length < 0, Patience: a.p.t.Server, Stop: &u.stop}
-	if x.Req.Continue {
+	if r, ok := x.Req.Body.(interface{ Ready() bool }); x.Req.Continue && !(ok && r.Ready()) {
 		if err := s.Send(nil); err != nil {
 			return err
 		}
 		if !u.may.Wait(x.Loop, continueTime) && !u.stop && x.Inform != nil {
 			u.told = true
-			if err := x.Inform(&h1.Response{Status: 100, Reason: []byte("Continue")}); err != nil {
-				return &h1.Error{Side: h1.ByClient, Err: err, Cause: 'C', State: 'D'}
+			if err := a.inform(&h1.Response{Status: 100, Reason: []byte("Continue")}); err != nil {
+				return err
 			}
 		}
 		if u.stop {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/backend/h1"
+	"gatehouse/backend/loop"
 )
 
 // RoundTrip lets a server answer (h1.RoundTripper). The persistence cookie chooses it, or else the balancer; a server that
@@ -21,9 +22,19 @@ func (p *Pool) RoundTrip(x *h1.Exchange) error {
 		c = p.cookie.claim(x, *p.standing.Load(), x.Loop.Unix()/1000)
 	}
 	p.forward.tell(x)
+	if p.c.HTTPClose {
+		x.Req.Close = true
+	}
 	a := p.takeAnswer(x)
 	a.claim = c
+	panicked := true
+	defer func() {
+		if panicked {
+			a.abandon()
+		}
+	}()
 	err := a.ask()
+	panicked = false
 	if err == nil {
 		return nil
 	}
@@ -46,30 +57,12 @@ func (a *answer) ask() error {
 	entered := x.Loop.Now()
 	again := false // one repetition of a request that got no answer at all
 	for {
-		srv, err := a.secure()
+		err := a.reach(entered)
 		if err != nil {
 			return err
 		}
-		if srv == nil {
-			if a.failure != nil {
-				return a.failure
-			}
-			return &h1.Error{Status: 503, Side: h1.ByServer, Err: errNoServer, Cause: 'S', State: 'C'}
-		}
-		if p.queue == nil {
-			n.Queue = x.Loop.Now() - entered
-		}
-		if err = a.connect(srv); err != nil {
-			a.failure = connectError(srv, err)
-			if n.Retries >= p.c.Retries {
-				return a.failure
-			}
-			n.Retries++
-			p.Stats.Retries.Add(1)
-			if !a.avoid(srv) && !errors.Is(err, os.ErrDeadlineExceeded) {
-				x.Loop.Sleep(min(hesitation, max(p.t.Connect, 0)))
-			}
-			continue
+		if a.cancelled { // meanwhile
+			return gone('H')
 		}
 		err = a.talk()
 		if err == nil {
@@ -86,7 +79,7 @@ func (a *answer) ask() error {
 				return err
 			}
 			again = true
-			a.avoid(srv)
+			a.avoid(a.srv)
 		}
 		if n.Retries >= max(p.c.Retries, 1) {
 			return err
@@ -95,6 +88,51 @@ func (a *answer) ask() error {
 		p.Stats.Retries.Add(1)
 		a.failure = he
 		a.leave()
+	}
+}
+
+// reach gets a connection to a server, to another one where that cannot be had. entered is when the exchange came. It parks.
+func (a *answer) reach(entered int64) error {
+	p, x := a.p, a.x
+	n := &x.Note
+	for {
+		srv, err := a.secure()
+		if err != nil {
+			return err
+		}
+		if srv == nil {
+			if a.failure != nil {
+				return a.failure
+			}
+			return &h1.Error{Status: 503, Side: h1.ByServer, Err: errNoServer, Cause: 'S', State: 'C'}
+		}
+		if p.queue == nil {
+			n.Queue = x.Loop.Now() - entered
+		}
+		if err = a.connect(srv); err == nil {
+			return nil
+		}
+		a.failure = connectError(srv, err)
+		if n.Retries >= p.c.Retries {
+			return a.failure
+		}
+		n.Retries++
+		p.Stats.Retries.Add(1)
+		if !a.avoid(srv) && !errors.Is(err, os.ErrDeadlineExceeded) {
+			a.hesitate(min(hesitation, max(p.t.Connect, 0)))
+		}
+		if a.cancelled || p.c.AbortOnClose && x.Client != nil && x.Client.Hup() {
+			return gone('C')
+		}
+	}
+}
+
+// hesitate parks for d, or until the exchange is cancelled.
+func (a *answer) hesitate(d time.Duration) {
+	if d > 0 {
+		a.pause = &loop.Event{}
+		a.pause.Wait(a.x.Loop, d)
+		a.pause = nil
 	}
 }
 
