@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -100,13 +101,33 @@ func (e *exchange) finish(begin int64, err error) bool {
 		}
 		x.Req.Body.Close()
 	}
-	if !goOn && !e.conn.C.Closed() && !e.conn.C.Broken() {
-		if e.conn.T != nil {
-			e.conn.T.CloseWrite()
-		}
-		linger(e.conn.C, lingerTime)
+	if !goOn {
+		e.conn.hangUp()
 	}
 	return goOn
+}
+
+// wreck ends an exchange whose task panicked. It may park.
+func (e *exchange) wreck(v any) {
+	x := &e.Exchange
+	x.Note.Err, x.Note.Cause = fmt.Errorf("panic: %v", v), 'I'
+	f := e.conn.room.ln.first()
+	if e.entry != nil {
+		f = e.entry.Frontend
+		if x.Note.Frontend != "" && x.Note.Total < 0 {
+			f.Stats.Active.Add(-1)
+		}
+	}
+	if x.Note.Total < 0 { // else it has its line
+		if x.Note.Status >= 0 || e.sendPage(500, true) != nil {
+			e.conn.cut()
+		}
+		e.log(f)
+	}
+	if x.Resp.Body != nil {
+		x.Resp.Body.Close()
+	}
+	e.conn.hangUp()
 }
 
 // log writes the exchange's line.
@@ -158,6 +179,7 @@ func (e *exchange) send(f *Frontend) (goOn bool, err error) {
 			b = append(b, "Transfer-Encoding: chunked\r\n"...)
 		} else {
 			goOn = false
+			c.endless = true
 		}
 	}
 	b = e.endHead(b, !resp.Header.Has(h1.Date), goOn)
@@ -217,7 +239,9 @@ func (e *exchange) fail(err error) bool {
 	}
 	n := &x.Note
 	n.Err = he
-	if he.Cause != 0 {
+	if e.conn.killed {
+		n.Cause = 'K'
+	} else if he.Cause != 0 {
 		n.Cause = he.Cause
 	} else {
 		n.Cause = [...]byte{'P', 'C', 'S'}[he.Side]
@@ -232,16 +256,20 @@ func (e *exchange) fail(err error) bool {
 		e.conn.cut()
 		return false
 	}
-	goOn := !x.Req.Close && received(x) && !e.conn.room.ln.closing.Load() && he.Side != h1.ByClient && he.Status != 400
+	goOn := !x.Req.Close && !e.entry.Frontend.o.HTTPClose && received(x) && !e.conn.room.ln.closing.Load() && he.Side != h1.ByClient && he.Status != 400
 	if e.sendPage(he.Status, !goOn) != nil {
 		return false
 	}
 	return goOn
 }
 
-// cut ends a connection so that the client notices: without TLS's close_notify, and with what is queued lost.
+// cut ends a connection so that the client notices: without TLS's close_notify, and with what is queued lost. Content that only the end of
+// the connection ends must be cut by a reset.
 func (c *conn) cut() {
 	c.aborted = true
+	if c.endless && c.T == nil {
+		c.C.Reset()
+	}
 	c.C.Close()
 }
 
@@ -333,6 +361,12 @@ func (b *limitedBody) Next(wait bool) (h1.Piece, error) {
 		return h1.Piece{}, &h1.Error{Status: 413, Side: h1.ByClient, Err: errBodySize, Cause: 'P', State: 'D'}
 	}
 	return p, err
+}
+
+// Ready reports whether the next piece is here.
+func (b *limitedBody) Ready() bool {
+	r, ok := b.Body.(interface{ Ready() bool })
+	return ok && r.Ready()
 }
 
 // Done reports whether the whole content has come.

@@ -19,7 +19,14 @@ type conn struct {
 	greeting   bool  // the TLS handshake is still to be done
 	served     bool  // at least one request came
 	idle       bool  // waits for a request
-	aborted    bool
+	aborted    bool  // the client shall notice that the end is not a regular one
+	killed     bool  // by Abort
+	endless    bool  // the content under way has no other end than the connection's
+	ended      bool
+	now        *exchange // under way
+
+	older, newer *conn // among those in their handshake
+	greets       bool  // is one of them
 }
 
 // exchange is an Exchange of this listener and what has to be found from it again.
@@ -32,6 +39,7 @@ type exchange struct {
 
 // Run serves the connection until it is idle or over.
 func (c *conn) Run() {
+	defer c.survive()
 	c.idle = false
 	if c.greeting {
 		if err := c.greet(); err != nil {
@@ -53,10 +61,15 @@ func (c *conn) Run() {
 			c.end()
 			return
 		}
-		if c.room.ln.closing.Load() && c.Buffered() == 0 {
-			c.end()
-			return
-		}
+	}
+}
+
+// survive ends a connection whose task panicked, or whose loop ended, and passes the panic on to the loop.
+func (c *conn) survive() {
+	if v := recover(); v != nil {
+		c.aborted = true
+		c.end()
+		panic(v)
 	}
 }
 
@@ -73,35 +86,6 @@ func (c *conn) rest() {
 	c.C.Await(c)
 }
 
-// greetings is how many handshakes a loop has under way at most. Each holds some 30 KiB and costs a third of a millisecond; requests
-// of those who are in already must not wait for a flood of newcomers.
-const greetings = 256
-
-// greet does the TLS handshake.
-func (c *conn) greet() error {
-	r := c.room
-	for r.greet >= greetings {
-		r.waiting.Clear()
-		if !r.waiting.Wait(r.l, r.ln.first().t.Request) {
-			return os.ErrDeadlineExceeded
-		}
-	}
-	r.greet++
-	err := c.T.Handshake()
-	if err == nil {
-		err = c.C.Drain()
-	}
-	if r.greet--; r.greet == greetings-1 {
-		r.waiting.Set(r.l)
-	}
-	if err != nil {
-		c.C.Drain() // the alert
-		return err
-	}
-	c.greeting = false
-	return nil
-}
-
 // over notes that the connection ended, or its time did, while no request was under way.
 func (c *conn) over(err error) {
 	if !c.served && !errors.Is(err, loop.ErrClosed) {
@@ -112,6 +96,10 @@ func (c *conn) over(err error) {
 
 // end closes the connection and forgets it.
 func (c *conn) end() {
+	if c.ended {
+		return
+	}
+	c.ended = true
 	if c.T != nil && !c.greeting && !c.aborted && !c.C.Broken() {
 		c.T.CloseWrite() // close_notify: it is queued, and goes out as far as the kernel has room
 	}
@@ -129,12 +117,26 @@ func (c *conn) end() {
 
 // abort ends the connection whatever is under way.
 func (c *conn) abort() {
-	c.aborted = true
+	c.aborted, c.killed = true, true
 	if c.idle {
 		c.end()
-	} else {
-		c.C.Close() // whoever waits for it finds out
+		return
 	}
+	c.C.Close() // whoever waits for it finds out
+	if c.now != nil && c.now.Cancel != nil {
+		c.now.Cancel()
+	}
+}
+
+// hangUp ends a connection after its last answer, so that the client can read that. It parks.
+func (c *conn) hangUp() {
+	if c.C.Closed() || c.C.Broken() {
+		return
+	}
+	if c.T != nil {
+		c.T.CloseWrite()
+	}
+	linger(c.C, lingerTime)
 }
 
 // take lends an exchange.
@@ -148,6 +150,7 @@ func (r *room) take(c *conn) *exchange {
 		e.inform = e.tellInterim
 		e.Exchange.Reset()
 	}
+	c.now = e
 	e.conn, e.Loop, e.Client = c, r.l, c.C
 	e.Peer = c.C.Remote()
 	e.Inform = e.inform
@@ -155,9 +158,21 @@ func (r *room) take(c *conn) *exchange {
 	return e
 }
 
+// done takes an exchange back, also from a task that panicked: its client gets what can still be said, and the panic goes on.
+func (r *room) done(e *exchange) {
+	if v := recover(); v != nil {
+		if !loop.Stopped(v) {
+			e.wreck(v)
+		}
+		panic(v)
+	}
+	r.give(e)
+}
+
 // give takes it back.
 func (r *room) give(e *exchange) {
 	e.Exchange.Reset()
+	e.conn.now = nil
 	e.conn, e.entry, e.Client = nil, nil, nil
 	if len(r.free) < 256 {
 		r.free = append(r.free, e)
@@ -168,16 +183,20 @@ func (r *room) give(e *exchange) {
 func (c *conn) exchange() bool {
 	r := c.room
 	e := r.take(c)
-	defer r.give(e)
+	defer r.done(e)
 	v := r.ln.view.Load() // one and the same for the whole request, whatever a reload does meanwhile
 	f := v.Entries[0].Frontend
 	e.Note.Begin = r.l.Unix()
 	begin := r.l.Now()
+	if c.served || r.ln.closing.Load() { // the time for the first one runs already
+		c.C.SetReadTimeout(f.t.Request)
+	}
 	c.served = true
 	c.Patience = 0
-	c.C.SetReadTimeout(f.t.Request)
 	err := c.ReadRequest(&e.Req, &f.limits)
+	c.C.SetReadTimeout(0)
 	e.Note.Request = r.l.Now() - begin
+	e.Note.BytesIn = int64(e.Req.Bytes)
 	c.Patience = f.t.Client
 	if err != nil {
 		e.entry = &v.Entries[0]
@@ -196,6 +215,7 @@ func (c *conn) exchange() bool {
 	f.Stats.Requests.Add(1)
 	f.Stats.Active.Add(1)
 	e.Note.Frontend = f.c.Name
+	tameRanges(&e.Req.Header)
 	if e.entry.Redirect {
 		err = answerRedirect(&e.Exchange, 301, toHTTPS)
 	} else {
@@ -243,7 +263,7 @@ func (e *exchange) unreadable(f *Frontend, err error) bool {
 	}
 	e.sendPage(he.Status, true)
 	e.log(f)
-	linger(e.conn.C, lingerTime)
+	e.conn.hangUp()
 	return false
 }
 

@@ -53,12 +53,11 @@ type Listener struct {
 
 // room is what a listener owns on one loop.
 type room struct {
-	ln      *Listener
-	l       *loop.Loop
-	first   *conn // the connections, in no order
-	free    []*exchange
-	greet   int        // TLS handshakes under way
-	waiting loop.Event // for room to greet
+	ln       *Listener
+	l        *loop.Loop
+	first    *conn // the connections, in no order
+	free     []*exchange
+	greeters greeters
 }
 
 // Listen opens the address.
@@ -71,6 +70,7 @@ func Listen(c ListenConfig) (*Listener, error) {
 		}
 		n.rooms[l.ID] = &room{ln: n, l: l}
 	}
+	n.conns.Add(1) // for the listening: others are added while somebody waits for the last to end
 	if c.Listen != nil {
 		in, err := c.Listen(n.l, c.Address, n.accept)
 		if err != nil {
@@ -82,7 +82,7 @@ func Listen(c ListenConfig) (*Listener, error) {
 		if err != nil {
 			return nil, err
 		}
-		in.OnError = c.OnError
+		n.l.Post(func() { in.OnError = c.OnError })
 		n.in.Store(new(io.Closer(in)))
 		n.addr = in.Addr()
 	}
@@ -217,6 +217,7 @@ func (n *Listener) answerMonitor(s loop.Socket) {
 // make the kernel reset it (RFC 9112 9.6). It parks.
 func linger(c *loop.Conn, d time.Duration) {
 	defer c.Close()
+	c.SetWriteTimeout(d)
 	if c.Drain() != nil || c.CloseWrite() != nil {
 		return
 	}
@@ -260,8 +261,7 @@ func (r *room) serve(s loop.Socket, at seat) {
 	r.first = c
 	lc.SetReadTimeout(v.Entries[0].Frontend.t.Request)
 	if n.closing.Load() {
-		c.end()
-		return
+		lc.SetReadTimeout(quiet)
 	}
 	// Most often the first bytes are still on their way: no task until they are here.
 	c.idle = true
@@ -299,6 +299,7 @@ func (n *Listener) Shutdown() {
 			s.Close()
 		}
 		n.held = nil
+		n.conns.Done() // nobody comes any more: see Listen
 	})
 	for _, l := range n.loops {
 		r := n.rooms[l.ID]
