@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -73,16 +74,18 @@ func (n *network) listen(l *loop.Loop, a loop.Addr, accept func(loop.Socket)) (i
 	return d, nil
 }
 
+// closed reports whether the house listens here no more.
+func (d *door) closed() bool {
+	d.n.mu.Lock()
+	defer d.n.mu.Unlock()
+	return !slices.Contains(d.n.doors[d.at], d)
+}
+
 // Close ends the listening.
 func (d *door) Close() error {
 	d.n.mu.Lock()
 	defer d.n.mu.Unlock()
-	left := d.n.doors[d.at][:0:0]
-	for _, other := range d.n.doors[d.at] {
-		if other != d {
-			left = append(left, other)
-		}
-	}
+	left := slices.DeleteFunc(slices.Clone(d.n.doors[d.at]), func(other *door) bool { return other == d })
 	if d.n.doors[d.at] = left; len(left) == 0 {
 		delete(d.n.doors, d.at)
 	}
@@ -104,7 +107,13 @@ func (n *network) connect(from netip.Addr, to netip.AddrPort) (net.Conn, error) 
 	d := doors[n.turn%len(doors)]
 	client, house := connPair(n.from(from), to)
 	n.mu.Unlock()
-	d.l.Post(func() { d.accept(loop.SocketOf(house, house.local, house.remote)) })
+	d.l.Post(func() {
+		if d.closed() {
+			house.Reset()
+			return
+		}
+		d.accept(loop.SocketOf(house, house.local, house.remote))
+	})
 	return client, nil
 }
 
