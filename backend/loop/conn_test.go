@@ -496,47 +496,6 @@ func TestInputBeforeTheEndIsRead(t *testing.T) {
 	})
 }
 
-// Within one batch of events a task closes a connection and gets a new one with the same descriptor: the event of the old one is not
-// the new one's.
-func TestEventsOfAnEarlierConnWithTheSameDescriptor(t *testing.T) {
-	r := onEpoll(t)
-	done := make(chan struct{})
-	on(r.l, func() {
-		a, pa := r.half()
-		b, pb := r.half()
-		for _, c := range []*Conn{a, b} {
-			c.TryRead(make([]byte, 1))
-		}
-		var fresh *Conn
-		swap := func(other *Conn) Func {
-			return func() {
-				if fresh != nil {
-					return
-				}
-				fd := other.fd
-				other.Close()
-				fresh, _ = r.half()
-				if fresh.fd != fd {
-					t.Errorf("the new connection has descriptor %d, not %d", fresh.fd, fd)
-				}
-				fresh.TryRead(make([]byte, 1))
-				fresh.Watch(Func(func() { t.Error("started by a stale event") }))
-				r.l.Sleep(ms)
-				if fresh.readable || fresh.hup {
-					t.Errorf("readable %v, hup %v", fresh.readable, fresh.hup)
-				}
-				fresh.Watch(nil)
-				close(done)
-			}
-		}
-		a.Await(swap(b))
-		b.Await(swap(a))
-		pa.Write([]byte("x"))
-		pb.Write([]byte("x"))
-	})
-	<-done
-}
-
 func TestAddresses(t *testing.T) {
 	r := onEpoll(t)
 	r.do(func() {

@@ -1,0 +1,68 @@
+package loop
+
+import (
+	"syscall"
+	"testing"
+)
+
+// Within one batch of events a task closes a connection and gets a new one with the same descriptor: the event of the old one is not
+// the new one's.
+func TestEventsOfAnEarlierConnWithTheSameDescriptor(t *testing.T) {
+	r := onEpoll(t)
+	done := make(chan struct{})
+	on(r.l, func() {
+		a, pa := r.half()
+		b, pb := r.half()
+		for _, c := range []*Conn{a, b} {
+			c.TryRead(make([]byte, 1))
+		}
+		var fresh *Conn
+		swap := func(other *Conn) Func {
+			return func() {
+				if fresh != nil {
+					return
+				}
+				fd := other.fd
+				other.Close()
+				fresh, _ = r.half()
+				if fresh.fd != fd {
+					t.Errorf("the new connection has descriptor %d, not %d", fresh.fd, fd)
+				}
+				fresh.TryRead(make([]byte, 1))
+				fresh.Watch(Func(func() { t.Error("started by a stale event") }))
+				r.l.Sleep(ms)
+				if fresh.readable || fresh.hup {
+					t.Errorf("readable %v, hup %v", fresh.readable, fresh.hup)
+				}
+				fresh.Watch(nil)
+				close(done)
+			}
+		}
+		a.Await(swap(b))
+		b.Await(swap(a))
+		pa.Write([]byte("x"))
+		pb.Write([]byte("x"))
+	})
+	<-done
+}
+
+// A queue that cannot be written wakes the reader even if the poller says nothing of the reading side.
+func TestFailureOfTheQueueWakesTheReader(t *testing.T) {
+	r := onEpoll(t)
+	var got error
+	done := make(chan struct{})
+	on(r.l, func() {
+		a, _ := r.half()
+		a.SetBuffered(true)
+		for a.Queued() == 0 {
+			a.Write(make([]byte, 1<<20))
+		}
+		r.l.Go(Func(func() { got = a.WaitRead(); close(done) }))
+		syscall.Shutdown(a.fd, syscall.SHUT_WR) // writing fails from now on
+		a.event(false, true, false, false)
+	})
+	<-done
+	if got != nil {
+		t.Errorf("got %v", got)
+	}
+}
