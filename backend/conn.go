@@ -12,6 +12,7 @@ import (
 type conn struct {
 	h1.Conn
 	home       *home
+	purpose    purpose
 	next, prev *conn // among the idle ones
 	used       int64 // Loop.Now when it became idle
 }
@@ -35,9 +36,13 @@ const (
 // kept-alive connection sooner.
 const freshness = time.Second
 
-// take removes the most recently used idle connection and returns it, nil when there is none that fits.
-func (h *home) take(l *loop.Loop, repeatable bool) *conn {
-	for c := h.idle; c != nil; c = h.idle {
+// take removes the most recently used idle connection that is good for w and returns it, nil when there is none that fits.
+func (h *home) take(l *loop.Loop, w purpose, repeatable bool) *conn {
+	for c, next := h.idle, (*conn)(nil); c != nil; c = next {
+		next = c.next
+		if c.purpose != w {
+			continue
+		}
 		if !repeatable && l.Now()-c.used > freshness.Milliseconds() {
 			return nil
 		}
@@ -89,19 +94,13 @@ func (h *home) remove(c *conn) {
 }
 
 // Run is called when something happens on an idle connection: its end, its time is over, or the server sent what nobody asked
-// for, which must never reach the next client. It is discarded in each case.
+// for, which must never reach the next client. It is discarded in each case. Only TLS may have something to say of its own, such as a
+// ticket to resume with.
 func (c *conn) Run() {
+	if c.T != nil && c.quiet() {
+		c.C.Watch(c)
+		return
+	}
 	c.home.remove(c)
 	c.Close()
-}
-
-// dial makes a new connection. It parks.
-func (p *Pool) dial(l *loop.Loop, srv *server) (*conn, error) {
-	lc, err := p.o.Dial(l, loop.Dial{To: srv.address(), From: srv.c.Source, Timeout: p.t.Connect})
-	if err != nil {
-		return nil, err
-	}
-	c := &conn{home: srv.homes[l.ID]}
-	c.Init(lc, nil, h1.ByServer)
-	return c, nil
 }

@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"reflect"
@@ -93,6 +94,12 @@ func New(c *Config, o Options) (*Pool, error) {
 	var values []string
 	for i, s := range c.Servers {
 		srv := newServer(s, i, o.Loops)
+		if s.TLS != nil {
+			var err error
+			if srv.tls, err = s.TLS.client(s.Address.Host, c.Mode); err != nil {
+				return nil, fmt.Errorf("server %s: %w", s.Name, err)
+			}
+		}
 		if old := p.formerly(srv); old != nil {
 			srv.books = old.books
 			a := old.address()

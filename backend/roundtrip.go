@@ -193,15 +193,16 @@ func (a *answer) connect(srv *server) error {
 	a.srv = srv
 	x.Note.Server = srv.c.Name
 	srv.stats.Requests.Add(1)
+	w := srv.purpose(x)
 	if !a.fresh {
-		if c := srv.homes[x.Loop.ID].take(x.Loop, repeatable(x.Req.Method)); c != nil {
+		if c := srv.homes[x.Loop.ID].take(x.Loop, w, repeatable(x.Req.Method)); c != nil {
 			a.c, a.reused = c, true
 			x.Note.Connect = 0
 			return nil
 		}
 	}
 	began := x.Loop.Now()
-	c, err := a.p.dial(x.Loop, srv)
+	c, err := a.p.dial(x.Loop, srv, w)
 	if err != nil {
 		a.p.release(srv)
 		srv.stats.Refused.Add(1)

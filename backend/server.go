@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"crypto/tls"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ type server struct {
 	c     *Server
 	place int // in the order of the configuration
 	homes []*home
+	tls   *tls.Config // nil: in the clear
 
 	addr atomic.Pointer[loop.Addr] // literal, once a name is resolved
 	gone atomic.Bool               // no idle connection is kept: the pool is closed, or the server in maintenance
