@@ -171,19 +171,14 @@ func (d *demo) listen(l *loop.Loop, a loop.Addr, accept func(loop.Socket)) (io.C
 // loopback is a free port of this machine.
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
 
-// settle waits for the first health checks: a moment, or no longer than a server may take to answer one.
+// settle waits until every server was checked: a moment, or no longer than a server may take to answer.
 func (d *demo) settle(ctx context.Context, h *house.House) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
 	for _, b := range d.file.Backends {
-		for !h.Pool(b.Name).Usable() {
-			select {
-			case <-again.C:
-			case <-ctx.Done():
-				return
-			}
+		select {
+		case <-h.Pool(b.Name).Ready():
+		case <-ctx.Done():
 		}
 	}
 }
