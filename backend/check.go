@@ -1,5 +1,8 @@
 package backend
 
+// ChecksOf returns the checks of one of the backend's servers, none when it is not checked.
+func (c *Config) ChecksOf(s *Server) []*Check { return checksFor(c.Checks, s.Checks) }
+
 // checksFor returns the checks of a server: the backend's, and each of the server's own in the place of the backend's of its
 // kind, or beside them. What is not written in one of the server's own was taken from the backend's when it was read.
 func checksFor(backend, own []*Check) []*Check {

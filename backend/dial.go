@@ -55,7 +55,7 @@ func (p *Pool) dial(l *loop.Loop, srv *server, w purpose) (*conn, error) {
 		return nil, err
 	}
 	c := &conn{home: srv.homes[l.ID], purpose: w}
-	t, err := srv.greet(lc, w.from, w.to, remaining(l, began, p.t.Connect))
+	t, err := greet(lc, srv.c.SendProxy, w.from, w.to, srv.tls, remaining(l, began, p.t.Connect))
 	if err != nil {
 		lc.Close()
 		return nil, err
@@ -72,13 +72,13 @@ func remaining(l *loop.Loop, began int64, d time.Duration) time.Duration {
 	return max(d-time.Duration(l.Now()-began)*time.Millisecond, time.Millisecond)
 }
 
-// greet begins a new connection as the server wants it: with a PROXY header, and then with a TLS handshake, within d (0 or less: no
-// limit). The TLS connection is nil in the clear. It parks. It does not close the connection when it fails.
-func (s *server) greet(c *loop.Conn, from, to netip.AddrPort, d time.Duration) (*tls.Conn, error) {
+// greet begins a new connection as a server wants it, within d (0 or less: no limit): with a PROXY header unless v is 0, then with a TLS
+// handshake unless config is nil. The TLS connection is nil in the clear. It parks. It does not close the connection when it fails.
+func greet(c *loop.Conn, v ProxyVersion, from, to netip.AddrPort, config *tls.Config, d time.Duration) (*tls.Conn, error) {
 	l := c.Loop()
 	began := l.Now()
-	if s.c.SendProxy != 0 {
-		b := s.c.SendProxy.append(l.Small(), from, to)
+	if v != 0 {
+		b := v.append(l.Small(), from, to)
 		c.SetWriteTimeout(d)
 		_, err := c.Write(b)
 		c.SetWriteTimeout(0)
@@ -87,8 +87,8 @@ func (s *server) greet(c *loop.Conn, from, to netip.AddrPort, d time.Duration) (
 			return nil, err
 		}
 	}
-	if s.tls == nil {
+	if config == nil {
 		return nil, nil
 	}
-	return greetServer(c, s.tls, remaining(l, began, d))
+	return greetServer(c, config, remaining(l, began, d))
 }

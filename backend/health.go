@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"gatehouse/backend/loop"
 )
 
 // checksOf returns the checks of a server, none when it is not checked.
@@ -15,7 +17,7 @@ func (p *Pool) startChecks(carried []bool) {
 	targets := make([]target, len(p.servers))
 	checked := false
 	for i, s := range p.servers {
-		targets[i] = target{address: s.address, source: s.c.Source, checks: p.checksOf(s), carried: carried[i], health: p.health[i]}
+		targets[i] = target{address: p.checkAddress(s), greet: s.checkGreeting(), source: s.c.Source, checks: p.checksOf(s), carried: carried[i], health: p.health[i]}
 		if len(targets[i].checks) > 0 {
 			checked = true
 			if !carried[i] {
@@ -27,6 +29,14 @@ func (p *Pool) startChecks(carried []bool) {
 		p.checks = newProber(p.o.Loops[0], p.o.Dial, p.o.Resolve, p.t.Check, targets, p.observe)
 		p.checks.start()
 	}
+}
+
+// checkAddress returns where a server is checked, as far as its checks do not say so themselves: where its traffic goes.
+func (p *Pool) checkAddress(s *server) func() loop.Addr {
+	if !s.portless() || p.o.Port == 0 {
+		return s.address
+	}
+	return func() loop.Addr { return s.address().WithPort(p.o.Port) }
 }
 
 // stopChecks ends them.

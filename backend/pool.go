@@ -25,6 +25,8 @@ type Options struct {
 	Dial func(l *loop.Loop, d loop.Dial) (*loop.Conn, error)
 	// Resolve finds the addresses of servers given by name. nil: the system's resolver.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Port is where servers without a port are checked: the one clients come to. 0: there is no such port, or more than one.
+	Port uint16
 	// Log is told of servers that go up and down. nil: nobody is.
 	Log *zap.Logger
 	// Former is the pool of this name in the configuration before. Servers that are in both go on counting where they are, and those with

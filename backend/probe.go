@@ -39,6 +39,15 @@ func (r *round) probe() (good bool, said string) {
 	if r.p.stopped.Load() {
 		return false, "stopped"
 	}
+	s := stream(c)
+	if r.t.greet != nil && r.c.Port == 0 && r.c.Address == nil {
+		if s, err = r.t.greet(c, r.c.Kind != CheckTLS, r.left(begin)); err != nil {
+			if timedOut(err) {
+				return false, fmt.Sprintf("no TLS handshake within %s", r.wait)
+			}
+			return false, fmt.Sprintf("not greeted: %v", cause(err))
+		}
+	}
 	if r.c.Kind == CheckTCP {
 		return true, "connected" + r.after(begin)
 	}
@@ -46,17 +55,23 @@ func (r *round) probe() (good bool, said string) {
 		r.send = r.message(a)
 	}
 	c.SetWriteTimeout(r.left(begin))
-	if _, err := c.Write(r.send); err != nil {
+	if _, err := s.Write(r.send); err != nil {
 		// Whoever closes without reading may have answered before.
 		if timedOut(err) {
 			return false, fmt.Sprintf("%s takes no request within %s", a, r.wait)
 		}
 	}
-	return r.answer(c, begin)
+	return r.answer(s, begin)
+}
+
+// stream is what a check speaks over: the connection, or TLS on it.
+type stream interface {
+	io.ReadWriter
+	SetReadTimeout(d time.Duration)
 }
 
 // answer reads as much as the verdict needs.
-func (r *round) answer(c *loop.Conn, begin int64) (good bool, said string) {
+func (r *round) answer(c stream, begin int64) (good bool, said string) {
 	need, verdict := statusLen, r.httpVerdict
 	if r.c.Kind == CheckTLS {
 		need, verdict = recordLen, r.tlsVerdict

@@ -27,6 +27,9 @@ type prober struct {
 type target struct {
 	// address is where the traffic goes. A name in it is being looked up by somebody else; the check waits for that.
 	address func() loop.Addr
+	// greet begins a connection to the server's own port as its traffic does (PROXY header, TLS); nil: there is nothing to begin
+	// with. A check that speaks TLS itself has the first only.
+	greet   func(c *loop.Conn, withTLS bool, d time.Duration) (stream, error)
 	source  netip.Addr
 	checks  []*Check // none: the server is left alone
 	carried bool     // health is known from before a reload

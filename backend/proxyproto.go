@@ -32,9 +32,6 @@ func (v *ProxyVersion) UnmarshalText(text []byte) error {
 	return refuse("version of the PROXY protocol", string(text), proxyVersions[1:])
 }
 
-// maxProxy is the length of the longest header there is: version 1 over IPv6.
-const maxProxy = 107
-
 // append appends the header for a connection that came from one address and in at another (PROXY protocol specification 2.1, 2.2).
 // Addresses that are not known, those of unix sockets, are said to be unknown. IPv4 and IPv6 cannot be mixed; where they are, both
 // are written as IPv6.

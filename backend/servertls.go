@@ -164,3 +164,40 @@ func greetServer(lc *loop.Conn, c *tls.Config, d time.Duration) (*tls.Conn, erro
 	lc.SetWriteTimeout(0)
 	return t, nil
 }
+
+// checkGreeting returns how a check of the server's own port begins, nil where it has nothing to begin with. In a PROXY header it
+// announces itself: a server may refuse what is announced as unknown.
+func (s *server) checkGreeting() func(c *loop.Conn, withTLS bool, d time.Duration) (stream, error) {
+	if s.c.SendProxy == 0 && s.tls == nil {
+		return nil
+	}
+	return func(c *loop.Conn, withTLS bool, d time.Duration) (stream, error) {
+		under := s.tls
+		if !withTLS {
+			under = nil
+		}
+		t, err := greet(c, s.c.SendProxy, c.Local(), c.Remote(), under, d)
+		if t == nil || err != nil {
+			return c, err
+		}
+		return &checkTLS{Conn: c, t: t}, nil
+	}
+}
+
+// checkTLS is a check's connection under TLS.
+type checkTLS struct {
+	*loop.Conn
+	t *tls.Conn
+}
+
+// Read is net.Conn's.
+func (c *checkTLS) Read(b []byte) (int, error) { return c.t.Read(b) }
+
+// Write is net.Conn's. It parks until b is with the kernel.
+func (c *checkTLS) Write(b []byte) (int, error) {
+	n, err := c.t.Write(b)
+	if err == nil {
+		err = c.Drain()
+	}
+	return n, err
+}

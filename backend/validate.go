@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"gatehouse/backend/h1"
 )
 
 // The limits of what HAProxy accepts, and so do we.
@@ -19,6 +21,9 @@ func (c *Config) Check(bad func(field any, problem, remedy string)) {
 	}
 	if c.Retries < 0 {
 		bad(&c.Retries, "retries is less than zero", "0 gives up after the first attempt.")
+	}
+	if c.Mode == h1.TCP {
+		c.checkTCP(bad)
 	}
 	if c.Cookie == nil {
 		return
@@ -40,6 +45,20 @@ func (c *Config) Check(bad func(field any, problem, remedy string)) {
 	}
 }
 
+// checkTCP reports what only a backend that reads requests can do.
+func (c *Config) checkTCP(bad func(field any, problem, remedy string)) {
+	const remedy = `In mode "tcp" nobody reads what is inside a connection. Leave it out, or choose mode = "http".`
+	if c.Cookie != nil {
+		bad(&c.Cookie, `cookie in mode "tcp"`, remedy+` Clients of one address stay on one server with balance = "source".`)
+	}
+	if c.Forwardfor != nil && c.Forwardfor.Enabled {
+		bad(&c.Forwardfor, `forwardfor in mode "tcp"`, remedy+` Servers that understand the PROXY protocol are told the client by send_proxy = "v2".`)
+	}
+	if a := c.Balance.Algorithm; a == byURI || a == byHeader {
+		bad(&c.Balance, fmt.Sprintf(`balance %q in mode "tcp"`, c.Balance), `There is no request to balance by. Choose "roundrobin", "leastconn", "source", "random" or "first".`)
+	}
+}
+
 // Advise warns of a backend that will not do what it seems to.
 func (c *Config) Advise(warn func(field any, problem, remedy string)) {
 	idle := len(c.Servers) > 0
@@ -48,6 +67,9 @@ func (c *Config) Advise(warn func(field any, problem, remedy string)) {
 	}
 	if idle {
 		warn(c, "every server has weight 0", "Nobody new gets in: only holders of a cookie that names a server are served.")
+	}
+	if c.Mode == h1.TCP && c.HTTPClose {
+		warn(&c.HTTPClose, `http_close in mode "tcp"`, "It has no effect: a connection is relayed until one side ends it. Leave it out.")
 	}
 	if c.AllBackups && !hasBackup(c.Servers) {
 		warn(&c.AllBackups, "all_backups without a backup server", "No server says backup = true.")
@@ -92,8 +114,9 @@ func (s *Server) Check(bad func(field any, problem, remedy string)) {
 		bad(&s.Address, "an inherited descriptor is no server", "Write an address to connect to, such as \"192.168.1.11:80\".")
 	case a.Host == "" && (!a.Addr().IsValid() || a.Addr().IsUnspecified()):
 		bad(&s.Address, fmt.Sprintf("%s is no machine", a), "Write the address of the server, such as \"192.168.1.11:80\" or \"127.0.0.1:80\".")
-	case a.Port() == 0:
-		bad(&s.Address, fmt.Sprintf("%s has no port", a), fmt.Sprintf("Write %q.", a.WithPort(80)))
+	}
+	if t := s.TLS; t != nil && t.Verify && t.ServerName == "" && s.Address.Path != "" {
+		bad(t, "tls to a unix socket without server_name", "Nobody knows which name the server's certificate should be for. Add server_name, or verify = false.")
 	}
 	if s.MaxConnections < 0 {
 		bad(&s.MaxConnections, "max_connections is negative", "0 is no limit.")

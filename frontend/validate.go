@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"gatehouse/backend/h1"
 	"gatehouse/backend/loop"
 )
 
@@ -27,7 +28,26 @@ func (c *Config) Check(bad func(field any, problem, remedy string)) {
 	if c.MaxConnections < 0 {
 		bad(&c.MaxConnections, "max_connections is less than zero", "0 means no limit but the process's.")
 	}
+	if c.Mode == h1.TCP {
+		c.checkTCP(bad)
+	}
 	checkHosts(c.Hosts, bad)
+}
+
+// checkTCP reports what only a frontend that reads requests can do.
+func (c *Config) checkTCP(bad func(field any, problem, remedy string)) {
+	const remedy = `In mode "tcp" nobody reads what is inside a connection. Leave it out, or choose mode = "http".`
+	for _, r := range c.Routes {
+		bad(r, `route in mode "tcp"`, remedy)
+	}
+	for _, b := range c.Binds {
+		if b.Redirect != "" {
+			bad(&b.Redirect, `redirect in mode "tcp"`, remedy)
+		}
+	}
+	if m := c.Monitor; m != nil && m.URI != "" {
+		bad(&m.URI, `monitor uri in mode "tcp"`, remedy+` A supervisor named in sources may connect to see that somebody is here.`)
+	}
 }
 
 // checkHosts reports hosts that no request could name, and those that are there twice.
@@ -72,8 +92,16 @@ func hostFault(name string) string {
 	return ""
 }
 
-// Advise warns of routes that no request can reach.
+// Advise warns of what has no effect, and of routes that no request can reach.
 func (c *Config) Advise(warn func(field any, problem, remedy string)) {
+	if c.Mode == h1.TCP {
+		if c.UnderscoreHeaders {
+			warn(&c.UnderscoreHeaders, `underscore_headers in mode "tcp"`, "It has no effect: nobody reads headers. Leave it out.")
+		}
+		if l := c.Limits; l != nil && *l != (Limits{Target: 16 << 10, Field: 16 << 10, Head: 32 << 10, Fields: 100, PerSource: l.PerSource}) {
+			warn(l, `limits of requests in mode "tcp"`, "Only per_source has an effect: nobody reads requests. Leave the others out.")
+		}
+	}
 	served := newHostSet(c.Hosts)
 	for i, r := range c.Routes {
 		for _, earlier := range c.Routes[:i] {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"gatehouse/backend/loop"
@@ -50,6 +51,12 @@ func (d *decoder) clash(a, b door) bool {
 	case (a.bind.TLS == "") != (b.bind.TLS == ""):
 		d.file.Bad(field, fmt.Sprintf("%s is bound with tls and without", field),
 			fmt.Sprintf("Frontend %q binds it at %s. An address speaks TLS or it does not.", a.frontend.Name, spot(first)))
+	case a.frontend.Mode != b.frontend.Mode:
+		d.file.Bad(field, fmt.Sprintf("%s is bound in mode %q and in mode %q", field, a.frontend.Mode, b.frontend.Mode),
+			fmt.Sprintf("Frontend %q binds it at %s. Give one of them an address of its own.", a.frontend.Name, spot(first)))
+	case !slices.Equal(a.bind.AcceptProxy, b.bind.AcceptProxy):
+		d.file.Bad(field, fmt.Sprintf("%s is bound with different lists of accept_proxy", field),
+			fmt.Sprintf("Frontend %q binds it at %s. Who comes by which address is known only behind the PROXY header: write the same list in both.", a.frontend.Name, spot(first)))
 	default:
 		return d.sameHosts(a, b)
 	}

@@ -94,6 +94,8 @@ func keys(m map[string]hcl.Range) []string {
 func (d *decoder) cross() {
 	d.listenNames()
 	d.overlaps()
+	d.modes()
+	d.ports()
 	d.unused()
 	d.redirects()
 	if len(d.file.Frontends) == 0 && len(d.diags.order) > 0 && len(d.diags.broken) == 0 {

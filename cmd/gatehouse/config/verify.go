@@ -18,6 +18,13 @@ func (f *File) VerifyFiles() {
 			}
 		}
 	}
+	for _, b := range f.Backends {
+		for _, s := range b.Servers {
+			if s.TLS != nil {
+				s.TLS.VerifyFiles(f.Bad)
+			}
+		}
+	}
 }
 
 // Counts says how much there is in f: "2 frontends, 1 backend, 4 servers".
