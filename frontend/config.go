@@ -7,6 +7,7 @@ package frontend
 
 import (
 	"net/netip"
+	"time"
 
 	"gatehouse/backend/h1"
 	"gatehouse/backend/loop"
@@ -38,6 +39,10 @@ type Config struct {
 	// MaxConnections is how many clients may be connected at once; further ones wait in the kernel's queue. 0: no limit but
 	// the process's.
 	MaxConnections int `hcl:"max_connections,optional"`
+
+	// Grace is how long the frontend goes on accepting connections when the process is told to stop, while monitor's uri already answers
+	// 503 and addresses without a grace are closed: time for whoever watches to send its clients elsewhere. Default: none.
+	Grace time.Duration `hcl:"grace,optional"`
 
 	// UnderscoreHeaders passes request fields with an underscore in their name. Without it they are dropped: many
 	// applications confuse X_Forwarded_For with X-Forwarded-For.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gatehouse/backend"
+	"gatehouse/cmd/gatehouse/admin"
 	"gatehouse/frontend"
 	"gatehouse/tlsconf"
 
@@ -23,6 +24,10 @@ import (
 type File struct {
 	// Global holds what concerns the whole process.
 	Global Global `hcl:"global,block" unite:"true"`
+
+	// Admin is how the running process is looked at and told what to do, besides by signals. Without the block there is no socket and
+	// no page.
+	Admin *admin.Config `hcl:"admin,block"`
 
 	// Log is a log: where the lines of exchanges go, and what they look like.
 	Logs []*frontend.LogConfig `hcl:"log,block"`

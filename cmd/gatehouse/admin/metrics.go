@@ -1,0 +1,166 @@
+package admin
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metric is a series of /metrics, and how to find its values in a Status.
+type metric struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	each func(s *Status, send func(v float64, labels ...string))
+}
+
+func gauge(name, help string, labels []string, each func(s *Status, send func(v float64, labels ...string))) metric {
+	return metric{prometheus.NewDesc("gatehouse_"+name, help, labels, nil), prometheus.GaugeValue, each}
+}
+
+func counter(name, help string, labels []string, each func(s *Status, send func(v float64, labels ...string))) metric {
+	return metric{prometheus.NewDesc("gatehouse_"+name+"_total", help, labels, nil), prometheus.CounterValue, each}
+}
+
+// of is a metric of the whole process.
+func of(value func(s *Status) float64) func(*Status, func(float64, ...string)) {
+	return func(s *Status, send func(float64, ...string)) { send(value(s)) }
+}
+
+func ofFrontends(value func(f *Frontend) float64) func(*Status, func(float64, ...string)) {
+	return func(s *Status, send func(float64, ...string)) {
+		for i := range s.Frontends {
+			send(value(&s.Frontends[i]), s.Frontends[i].Name)
+		}
+	}
+}
+
+func ofBackends(value func(b *Backend) float64) func(*Status, func(float64, ...string)) {
+	return func(s *Status, send func(float64, ...string)) {
+		for i := range s.Backends {
+			send(value(&s.Backends[i]), s.Backends[i].Name)
+		}
+	}
+}
+
+func ofServers(value func(v *Server) float64) func(*Status, func(float64, ...string)) {
+	return func(s *Status, send func(float64, ...string)) {
+		for _, b := range s.Backends {
+			for i := range b.Servers {
+				send(value(&b.Servers[i]), b.Name, b.Servers[i].Name)
+			}
+		}
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+var (
+	byFrontend = []string{"frontend"}
+	byBackend  = []string{"backend"}
+	byServer   = []string{"backend", "server"}
+)
+
+// metrics are all there are, besides those of the Go runtime and of the process.
+var metrics = []metric{
+	gauge("info", "The version that runs.", []string{"version"}, func(s *Status, send func(float64, ...string)) { send(1, s.Version) }),
+	gauge("start_time_seconds", "When the process started.", nil, of(func(s *Status) float64 { return float64(s.Started.Unix()) })),
+	gauge("generation", "How many configurations have served, this one included.", nil, of(func(s *Status) float64 { return float64(s.Generation) })),
+	gauge("generation_since_seconds", "When this configuration took over.", nil, of(func(s *Status) float64 { return float64(s.Since.Unix()) })),
+	counter("reloads", "Reloads, by how they ended.", []string{"result"}, func(s *Status, send func(float64, ...string)) {
+		send(float64(s.Totals.Reloads), "done")
+		send(float64(s.Totals.ReloadsRefused), "refused")
+	}),
+	gauge("connections", "Clients connected now.", nil, of(func(s *Status) float64 { return float64(s.Totals.Connections) })),
+	gauge("connections_max", "Clients that may be connected.", nil, of(func(s *Status) float64 { return float64(s.Totals.MaxConnections) })),
+	counter("panics", "Exchanges lost to a fault of the program.", nil, of(func(s *Status) float64 { return float64(s.Totals.Panics) })),
+
+	gauge("frontend_connections", "Clients connected now.", byFrontend, ofFrontends(func(f *Frontend) float64 { return float64(f.Connections) })),
+	counter("frontend_connections", "Connections accepted.", byFrontend, ofFrontends(func(f *Frontend) float64 { return float64(f.Accepted) })),
+	counter("frontend_connections_refused", "Connections closed at once: their source had enough.", byFrontend, ofFrontends(func(f *Frontend) float64 { return float64(f.Refused) })),
+	counter("frontend_monitored", "Probes that monitor answered.", byFrontend, ofFrontends(func(f *Frontend) float64 { return float64(f.Monitored) })),
+	counter("frontend_requests", "Requests.", byFrontend, ofFrontends(func(f *Frontend) float64 { return float64(f.Requests) })),
+	counter("frontend_requests_bad", "Requests that could not be read.", byFrontend, ofFrontends(func(f *Frontend) float64 { return float64(f.Bad) })),
+	gauge("frontend_active", "Exchanges under way.", byFrontend, ofFrontends(func(f *Frontend) float64 { return float64(f.Active) })),
+
+	gauge("backend_usable", "Whether a request without a cookie finds a server.", byBackend, ofBackends(func(b *Backend) float64 { return truth(b.Usable) })),
+	counter("backend_requests", "Requests.", byBackend, ofBackends(func(b *Backend) float64 { return float64(b.Requests) })),
+	counter("backend_failed", "Exchanges without an answer of a server.", byBackend, ofBackends(func(b *Backend) float64 { return float64(b.Failed) })),
+	counter("backend_retries", "Attempts beyond the first.", byBackend, ofBackends(func(b *Backend) float64 { return float64(b.Retries) })),
+	counter("backend_redispatches", "Requests that went to another server than first chosen.", byBackend, ofBackends(func(b *Backend) float64 { return float64(b.Redispatches) })),
+	gauge("backend_active", "Exchanges under way.", byBackend, ofBackends(func(b *Backend) float64 { return float64(b.Active) })),
+	gauge("backend_waiting", "Requests that wait for a free place on a server.", byBackend, ofBackends(func(b *Backend) float64 { return float64(b.Waiting) })),
+
+	gauge("server_up", "Whether the checks find the server well.", byServer, ofServers(func(v *Server) float64 { return truth(v.Health == "up" || v.Health == "unchecked") })),
+	gauge("server_newcomers", "Whether requests without the server's cookie may come.", byServer, ofServers(func(v *Server) float64 { return truth(v.Newcomers) })),
+	gauge("server_since_seconds", "When the verdict of the checks last changed.", byServer, ofServers(func(v *Server) float64 { return float64(v.Since.Unix()) })),
+	gauge("server_weight", "The weight that counts.", byServer, ofServers(func(v *Server) float64 { return float64(v.Weight) })),
+	gauge("server_active", "Exchanges under way.", byServer, ofServers(func(v *Server) float64 { return float64(v.Active) })),
+	gauge("server_waiting", "Holders of its cookie that wait for a free place.", byServer, ofServers(func(v *Server) float64 { return float64(v.Waiting) })),
+	gauge("server_idle_connections", "Connections kept for the next request.", byServer, ofServers(func(v *Server) float64 { return float64(v.Idle) })),
+	counter("server_requests", "Requests.", byServer, ofServers(func(v *Server) float64 { return float64(v.Requests) })),
+	counter("server_connections", "Connections made.", byServer, ofServers(func(v *Server) float64 { return float64(v.Connections) })),
+	counter("server_connections_failed", "Attempts to connect that failed.", byServer, ofServers(func(v *Server) float64 { return float64(v.Refused) })),
+	counter("server_failed", "Exchanges in which the server failed.", byServer, ofServers(func(v *Server) float64 { return float64(v.Failed) })),
+
+	gauge("certificate_not_after_seconds", "When the certificate ends.", []string{"tls", "names"}, func(s *Status, send func(float64, ...string)) {
+		seen := map[[2]string]bool{} // an RSA certificate and its twin have the same names: the first that ends counts
+		for _, c := range s.Certificates {
+			key := [2]string{c.TLS, strings.Join(c.Names, " ")}
+			if seen[key] {
+				continue
+			}
+			seen[key] = true
+			end := c.NotAfter
+			for _, o := range s.Certificates {
+				if o.TLS == c.TLS && strings.Join(o.Names, " ") == key[1] && o.NotAfter.Before(end) {
+					end = o.NotAfter
+				}
+			}
+			send(float64(end.Unix()), key[0], key[1])
+		}
+	}),
+	counter("log_lines_dropped", "Lines the output did not take.", []string{"log"}, func(s *Status, send func(float64, ...string)) {
+		for _, l := range s.Logs {
+			send(float64(l.Dropped), l.Name)
+		}
+	}),
+}
+
+// snapshot renders one Status for each scrape: there are no counters of its own.
+type snapshot func() *Status
+
+// Describe implements prometheus.Collector.
+func (snapshot) Describe(ch chan<- *prometheus.Desc) {
+	for _, m := range metrics {
+		ch <- m.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (status snapshot) Collect(ch chan<- prometheus.Metric) {
+	s := status()
+	for _, m := range metrics {
+		m.each(s, func(v float64, labels ...string) {
+			if x, err := prometheus.NewConstMetric(m.desc, m.kind, v, labels...); err == nil {
+				ch <- x
+			} else { // a name in the configuration that is no UTF-8
+				ch <- prometheus.NewInvalidMetric(m.desc, err)
+			}
+		})
+	}
+}
+
+// metricsHandler answers /metrics.
+func metricsHandler(status func() *Status) http.Handler {
+	r := prometheus.NewRegistry()
+	r.MustRegister(snapshot(status), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4})
+}
