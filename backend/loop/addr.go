@@ -14,6 +14,7 @@ type Addr struct {
 	Host           string // a name to resolve, "" when the address is literal
 	Path           string // "unix:PATH"
 	FD             string // "fd@N" or "fd@NAME" of an environment variable holding N
+	Free           bool   // to Listen on: this machine may not have the address yet (IP_FREEBIND)
 }
 
 // ParseAddr reads "192.168.1.1:80", "[::1]:80", ":80" (or "*:80"), "localhost:80", "unix:/path" and

@@ -22,6 +22,7 @@ func (l *Loop) Listen(a Addr, accept func(Socket)) (*Listener, error) {
 		return nil, err
 	}
 	n := &Listener{l: l, addr: a, accept: accept}
+	n.addr.Free = false
 	if sa, err := syscall.Getsockname(fd); err == nil && a.Path == "" {
 		if got := addrOf(sa); got.IsValid() {
 			n.addr = n.addr.WithPort(got.Port())
@@ -82,6 +83,12 @@ func listenSocket(a Addr) (int, error) {
 		}
 		syscall.SetsockoptInt(fd, syscall.IPPROTO_IPV6, syscall.IPV6_V6ONLY, only)
 	}
+	if a.Free {
+		if err := setFree(fd, family); err != nil {
+			syscall.Close(fd)
+			return -1, os.NewSyscallError("setsockopt IP_FREEBIND", err)
+		}
+	}
 	if err := syscall.Bind(fd, sa); err != nil {
 		syscall.Close(fd)
 		return -1, os.NewSyscallError("bind", err)
@@ -91,6 +98,19 @@ func listenSocket(a Addr) (int, error) {
 		return -1, os.NewSyscallError("listen", err)
 	}
 	return fd, nil
+}
+
+const ipv6FreeBind = 78 // IPV6_FREEBIND
+
+// setFree lets a socket be bound to an address that no interface has.
+func setFree(fd, family int) error {
+	switch family {
+	case syscall.AF_INET:
+		return syscall.SetsockoptInt(fd, syscall.SOL_IP, syscall.IP_FREEBIND, 1)
+	case syscall.AF_INET6:
+		return syscall.SetsockoptInt(fd, syscall.SOL_IPV6, ipv6FreeBind, 1)
+	}
+	return nil
 }
 
 // inherited duplicates a listening descriptor given by number, or by the name of an environment variable that holds it.

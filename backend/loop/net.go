@@ -50,6 +50,8 @@ func (l *Loop) listenNet(a Addr, accept func(Socket)) (*Listener, error) {
 	var nl net.Listener
 	var err error
 	switch {
+	case a.Free:
+		return nil, errors.New("addresses this machine does not have yet need Linux")
 	case a.FD != "":
 		return nil, errors.New("inherited descriptors need Linux")
 	case a.Host != "":
