@@ -67,6 +67,10 @@ type Bind struct {
 	// may stand as the block's label.
 	Address loop.Addr `hcl:"address" label:"1"`
 
+	// Freebind listens on the address even while this machine does not have it, so that one that moves between machines finds
+	// gatehouse ready (IP_FREEBIND of Linux). Without it, such an address is an error at the start.
+	Freebind bool `hcl:"freebind,optional"`
+
 	// TLS names the tls block this address serves. Without it the address speaks plain HTTP.
 	TLS string `hcl:"tls,optional" ref:"tls"`
 

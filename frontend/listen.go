@@ -27,6 +27,8 @@ type ListenConfig struct {
 	Loops   []*loop.Loop
 	// Listen opens the address. nil: the loop does, on the real network.
 	Listen func(l *loop.Loop, a loop.Addr, accept func(loop.Socket)) (io.Closer, error)
+	// Freebind opens the address also when this machine does not have it.
+	Freebind bool
 	// Hold opens the address and leaves whoever comes in the kernel's queue until Open.
 	Hold bool
 	// OnError is told, on a loop, when accepting fails for want of descriptors or memory. nil: nobody is.
@@ -71,14 +73,16 @@ func Listen(c ListenConfig) (*Listener, error) {
 		n.rooms[l.ID] = &room{ln: n, l: l}
 	}
 	n.conns.Add(1) // for the listening: others are added while somebody waits for the last to end
+	at := c.Address
+	at.Free = c.Freebind
 	if c.Listen != nil {
-		in, err := c.Listen(n.l, c.Address, n.accept)
+		in, err := c.Listen(n.l, at, n.accept)
 		if err != nil {
 			return nil, err
 		}
 		n.in.Store(&in)
 	} else {
-		in, err := n.l.Listen(c.Address, n.accept)
+		in, err := n.l.Listen(at, n.accept)
 		if err != nil {
 			return nil, err
 		}

@@ -183,6 +183,9 @@ func (b *Bind) Advise(warn func(field any, problem, remedy string)) {
 	if a := b.Address; a.Port() == 443 && a.Path == "" && a.FD == "" && b.TLS == "" && b.Redirect == "" {
 		warn(&b.Address, "port 443 without tls", "Browsers speak TLS there. Add tls = tls.NAME.")
 	}
+	if a := b.Address; b.Freebind && a.Valid() && (!a.Addr().IsValid() || a.Addr().IsUnspecified()) {
+		warn(&b.Freebind, fmt.Sprintf("freebind on %s", a), "It is for an IP address that may not be here yet. Leave it out.")
+	}
 }
 
 // Check reports limits that no request could keep.

@@ -81,3 +81,30 @@ backend "farm" {
 		}
 	}
 }
+
+// TestSharedAddressesAreOpenedAlike: an address is opened once, so what is said about the opening must be the same in both frontends.
+func TestSharedAddressesAreOpenedAlike(t *testing.T) {
+	for _, c := range []struct{ first, second, want string }{
+		{"freebind = true", "freebind = true", ""},
+		{"freebind = true", "", "192.168.1.1:80 is bound with freebind and without"},
+		{"", "freebind = true", "192.168.1.1:80 is bound with freebind and without"},
+	} {
+		_, diags := loadText(t, `
+frontend "one" {
+  bind "192.168.1.1:80" { `+c.first+` }
+  hosts   = ["a.example.com"]
+  backend = backend.farm
+}
+frontend "two" {
+  bind "192.168.1.1:80" { `+c.second+` }
+  backend = backend.farm
+}
+backend "farm" {
+  server "a" "10.0.0.1:80" {}
+}
+`, Options{})
+		if got := printed(t, diags); !strings.Contains(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%q and %q:\n%s\nwant %q", c.first, c.second, got, c.want)
+		}
+	}
+}

@@ -60,6 +60,7 @@ type House struct {
 // door is an address to be opened, and the frontends behind it.
 type door struct {
 	address *loop.Addr // in the configuration, where errors point
+	free    bool       // freebind
 	entries []frontend.Entry
 	tls     []string // of each entry, "" for plain HTTP
 }
@@ -181,7 +182,7 @@ func (h *House) open(f *frontend.Frontend, b *frontend.Bind) {
 			return
 		}
 	}
-	h.doors = append(h.doors, &door{address: &b.Address, entries: []frontend.Entry{e}, tls: []string{b.TLS}})
+	h.doors = append(h.doors, &door{address: &b.Address, free: b.Freebind, entries: []frontend.Entry{e}, tls: []string{b.TLS}})
 }
 
 // tlsOf returns what a door speaks: nil for plain HTTP. Where frontends with certificates of their own share it, the name the client
@@ -215,7 +216,7 @@ func (h *House) Start() error {
 	var errs []error
 	for _, d := range h.doors {
 		n, err := frontend.Listen(frontend.ListenConfig{
-			Address: *d.address, Entries: d.entries, TLS: h.tlsOf(d), Loops: h.o.Loops, Listen: h.o.Listen,
+			Address: *d.address, Freebind: d.free, Entries: d.entries, TLS: h.tlsOf(d), Loops: h.o.Loops, Listen: h.o.Listen,
 			OnError: func(err error) { h.o.Log.Error("connections are not accepted for a moment", zap.Error(err)) },
 		})
 		if err != nil {
