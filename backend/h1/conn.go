@@ -270,6 +270,8 @@ func (e *readError) Error() string {
 	switch {
 	case errors.Is(e.err, io.EOF):
 		return e.what + ": connection closed"
+	case errors.Is(e.err, io.ErrUnexpectedEOF):
+		return e.what + ": connection closed before its end"
 	case errors.Is(e.err, os.ErrDeadlineExceeded):
 		return e.what + ": nothing came in time"
 	}
