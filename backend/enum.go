@@ -87,6 +87,9 @@ func (s State) String() string { return word(s, states) }
 // UnmarshalText reads "ready", "drain" or "maint".
 func (s *State) UnmarshalText(text []byte) error { return choose(s, "state", text, states) }
 
+// MarshalText implements encoding.TextMarshaler, for the file that keeps what the operator wants.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // String returns the word of the configuration.
 func (m CookieMode) String() string { return word(m, cookieModes) }
 

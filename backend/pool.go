@@ -57,6 +57,7 @@ type Pool struct {
 	unknown  int                        // how many verdicts and names are still to come
 	ready    chan struct{}              // closed when none is
 	closed   bool                       // by Close
+	thawing  *time.Timer                // publishes when a server of slow_start gets more
 	standing atomic.Pointer[[]standing] // what servers take at the moment: replaced as a whole
 
 	cancel  context.CancelFunc
@@ -166,6 +167,7 @@ func (p *Pool) publish() {
 		state, weight := s.will.over(s.c)
 		st[i], weights[i] = standingOf(p.health[i], state, weight), weight
 	}
+	p.thaw(weights)
 	p.balance.update(st, weights)
 	p.standing.Store(&st)
 	if p.queue != nil {
@@ -204,18 +206,24 @@ func (p *Pool) carry() (carried []bool) {
 	f.mu.Lock()
 	for i, s := range p.servers {
 		old := p.formerly(s)
-		if old == nil || !reflect.DeepEqual(p.checksOf(s), f.checksOf(old)) {
+		if old == nil || !p.checkedAlike(s, f, old) {
 			continue
 		}
 		if f.known[old.place] {
 			p.health[i], p.known[i], carried[i] = f.health[old.place], true, true
 			s.why = old.why
 		}
-		s.since = old.since
+		s.since, s.up = old.since, old.up
 	}
 	f.mu.Unlock()
 	p.publish()
 	return carried
+}
+
+// checkedAlike reports whether a verdict on old, a server of f, is one on s too.
+func (p *Pool) checkedAlike(s *server, f *Pool, old *server) bool {
+	return p.o.Port == f.o.Port && s.c.Source == old.c.Source && s.c.SendProxy == old.c.SendProxy &&
+		reflect.DeepEqual(s.c.TLS, old.c.TLS) && reflect.DeepEqual(p.checksOf(s), f.checksOf(old))
 }
 
 // learnt counts down to Ready. mu is held.
@@ -238,6 +246,9 @@ func (p *Pool) Close() {
 	p.running.Wait()
 	p.mu.Lock()
 	p.closed = true
+	if p.thawing != nil {
+		p.thawing.Stop()
+	}
 	p.mu.Unlock()
 	for _, s := range p.servers {
 		s.gone.Store(true)

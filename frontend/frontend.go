@@ -1,6 +1,10 @@
 package frontend
 
-import "gatehouse/backend/h1"
+import (
+	"time"
+
+	"gatehouse/backend/h1"
+)
 
 // Options are what a frontend needs from the rest of the house.
 type Options struct {
@@ -91,6 +95,9 @@ func (f *Frontend) TakeOver() {
 	f.sources.max.Store(int64(max))
 	f.to.Store(f.o.Log)
 }
+
+// Grace returns how long its addresses stay open after the end was announced.
+func (f *Frontend) Grace() time.Duration { return f.c.Grace }
 
 // Name returns the name of the block.
 func (f *Frontend) Name() string { return f.c.Name }

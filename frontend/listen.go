@@ -103,9 +103,7 @@ func (n *Listener) Address() loop.Addr { return n.view.Load().Address }
 // address and the loops stay as they are. It does not wait.
 func (n *Listener) TakeOver(c ListenConfig) {
 	was := n.view.Load()
-	v := *was
-	v.Entries, v.TLS = c.Entries, c.TLS
-	n.view.Store(&v)
+	n.view.Store(&c)
 	if was.Entries[0].Frontend.Tally != n.first().Tally {
 		n.resume() // where one was full another need not be
 	}

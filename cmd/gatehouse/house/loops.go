@@ -2,15 +2,11 @@ package house
 
 import (
 	"runtime"
-	"time"
 
 	"go.uber.org/zap"
 
 	"gatehouse/backend/loop"
 )
-
-// logFlush is how long the last lines of a log may take to be written.
-const logFlush = 2 * time.Second
 
 // StartLoops starts one loop for each processor. stop ends them.
 func StartLoops(log *zap.Logger) (loops []*loop.Loop, stop func(), err error) {

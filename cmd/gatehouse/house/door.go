@@ -1,0 +1,140 @@
+package house
+
+import (
+	"crypto/tls"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"gatehouse/backend/loop"
+	"gatehouse/cmd/gatehouse/admin"
+	"gatehouse/frontend"
+)
+
+// door is an address, and the frontends behind it.
+type door struct {
+	address *loop.Addr // in the configuration, where errors point
+	free    bool       // freebind
+	entries []frontend.Entry
+	tls     []string           // of each entry, "" for plain HTTP
+	grace   time.Duration      // how long it stays open after the end was announced
+	n       *frontend.Listener // nil until it is open
+}
+
+// bind adds a frontend to the door of an address.
+func (g *generation) bind(f *frontend.Frontend, b *frontend.Bind) {
+	e := frontend.Entry{Frontend: f, Redirect: b.Redirect != ""}
+	grace := f.Grace()
+	for _, d := range g.doors {
+		if *d.address == b.Address {
+			d.entries, d.tls, d.grace = append(d.entries, e), append(d.tls, b.TLS), max(d.grace, grace)
+			return
+		}
+	}
+	g.doors = append(g.doors, &door{address: &b.Address, free: b.Freebind, entries: []frontend.Entry{e}, tls: []string{b.TLS}, grace: grace})
+}
+
+// listener returns what listens on an address, nil when nothing does.
+func (g *generation) listener(a *loop.Addr) *frontend.Listener {
+	for _, d := range g.doors {
+		if *d.address == *a {
+			return d.n
+		}
+	}
+	return nil
+}
+
+// tlsOf returns what a door speaks: nil for plain HTTP. Where frontends with certificates of their own share it, the name the client
+// asks for decides.
+func (g *generation) tlsOf(d *door) *tls.Config {
+	if d.tls[0] == "" {
+		return nil
+	}
+	first := g.certs[d.tls[0]].Config()
+	if len(slices.Compact(slices.Clone(d.tls))) == 1 {
+		return first
+	}
+	configs := make([]*tls.Config, len(d.tls))
+	for i, name := range d.tls {
+		configs[i] = g.certs[name].Config()
+	}
+	c := first.Clone()
+	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		best, most := 0, 0
+		for i, e := range d.entries {
+			if m := e.Frontend.Serves(hello.ServerName); m > most {
+				best, most = i, m
+			}
+		}
+		return configs[best], nil
+	}
+	return c
+}
+
+// listen returns how a door is opened.
+func (h *House) listen(g *generation, d *door) frontend.ListenConfig {
+	return frontend.ListenConfig{
+		Address: *d.address, Freebind: d.free, Entries: d.entries, TLS: g.tlsOf(d), Loops: h.o.Loops, Listen: h.o.Listen,
+		OnError: func(err error) { h.o.Log.Error("connections are not accepted for a moment", zap.Error(err)) },
+	}
+}
+
+// open opens every address of g that is not open in old already, and holds back whoever comes there. When there is no old, nobody is held
+// back. What could be opened stays open when others could not: that is the caller's to close.
+func (h *House) open(g, old *generation) (bad faults) {
+	for _, d := range g.doors {
+		if old != nil {
+			if d.n = old.listener(d.address); d.n != nil {
+				continue
+			}
+		}
+		c := h.listen(g, d)
+		c.Hold = old != nil
+		n, err := frontend.Listen(c)
+		if err != nil {
+			bad.add(d.address, fmt.Errorf("listen on %s: %w", d.address, err), addressRemedy(err))
+			continue
+		}
+		d.n = n
+	}
+	if old == nil {
+		old = &generation{}
+	}
+	h.openAdmin(g, old, &bad)
+	return bad
+}
+
+// openAdmin opens the socket and the page, if they are not the same as before.
+func (h *House) openAdmin(g, old *generation, bad *faults) {
+	c, was := g.file.Admin, &admin.Config{}
+	if old.file != nil && old.file.Admin != nil {
+		was = old.file.Admin
+	}
+	if c == nil {
+		return
+	}
+	switch {
+	case old.socket != nil && was.Socket == c.Socket:
+		g.socket = old.socket
+	case c.Socket != "":
+		s, err := admin.OpenSocket(c.Socket, admin.Process{Status: h.Status, Reload: h.Reload, Obey: h.Obey}, h.o.Log)
+		if err != nil {
+			bad.add(&c.Socket, fmt.Errorf("admin socket: %w", err), "Name a path in a directory gatehouse may write to, which no other gatehouse uses.")
+			break
+		}
+		g.socket = s
+	}
+	switch {
+	case old.page != nil && was.Listen == c.Listen:
+		g.page = old.page
+	case c.Listen.Valid():
+		p, err := admin.OpenPage(c.Listen, h.Status, h.o.Log)
+		if err != nil {
+			bad.add(&c.Listen, fmt.Errorf("listen on %s: %w", c.Listen, err), addressRemedy(err))
+			break
+		}
+		g.page = p
+	}
+}

@@ -1,0 +1,49 @@
+package house
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"gatehouse/cmd/gatehouse/config"
+)
+
+// fault is what keeps a configuration from serving though there is nothing wrong with it as such: an address that is taken, a file that
+// cannot be opened.
+type fault struct {
+	field           any // in the configuration, whose fault it is
+	problem, remedy string
+}
+
+// faults are all there are, so that an operator need not try again for each.
+type faults []fault
+
+func (fs *faults) add(field any, err error, remedy string) {
+	*fs = append(*fs, fault{field, err.Error(), remedy})
+}
+
+// in returns the faults as one error that names the places in f.
+func (fs faults) in(f *config.File) error {
+	var errs []error
+	for _, x := range fs {
+		if r := f.Range(x.field); r.Filename != "" {
+			errs = append(errs, fmt.Errorf("%s:%d: %s", r.Filename, r.Start.Line, x.problem))
+		} else {
+			errs = append(errs, errors.New(x.problem))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// addressRemedy says what to do about an address that cannot be opened.
+func addressRemedy(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return `Another program has the address: "ss -ltnp" shows which. End it, or use another address.`
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return `This machine does not have the address: "ip address" shows which it has.`
+	case errors.Is(err, syscall.EACCES):
+		return "Ports below 1024 are for root, and for programs with the capability cap_net_bind_service."
+	}
+	return "Use another address."
+}

@@ -1,0 +1,201 @@
+package house
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"gatehouse/backend"
+	"gatehouse/backend/h1"
+	"gatehouse/cmd/gatehouse/admin"
+	"gatehouse/cmd/gatehouse/config"
+	"gatehouse/frontend"
+	"gatehouse/tlsconf"
+)
+
+// generation is a configuration and everything that was built from it, or taken over from the generation before because nothing about it has
+// changed. It is not changed once it serves.
+type generation struct {
+	number int
+	since  time.Time
+	file   *config.File
+	certs  map[string]*certificates
+	logs   map[string]*frontend.Log
+	pools  map[string]*backend.Pool
+	fronts map[string]*frontend.Frontend
+	doors  []*door
+	socket *admin.Socket // nil: none
+	page   *admin.Page   // nil: none
+}
+
+// certificates are those of a tls block, and what they were made of.
+type certificates struct {
+	*tlsconf.Certificates
+	of tlsconf.Config
+}
+
+// build makes the generation of f, which takes over from old what stays as it is; old is nil for the first one. When it fails, all that
+// was made is gone again. Nothing is opened yet but files, and old is not touched.
+func (h *House) build(f *config.File, old *generation) (*generation, faults) {
+	g := &generation{number: 1, since: time.Now(), file: f, certs: map[string]*certificates{}, logs: map[string]*frontend.Log{},
+		pools: map[string]*backend.Pool{}, fronts: map[string]*frontend.Frontend{}}
+	if old == nil {
+		old = &generation{file: &config.File{}}
+	} else {
+		g.number = old.number + 1
+	}
+	var bad faults
+	h.openLogs(g, old, &bad)
+	h.loadCertificates(g, old, &bad)
+	h.buildPools(g, old, &bad)
+	if len(bad) > 0 {
+		h.abandon(g, old)
+		return nil, bad
+	}
+	h.buildFronts(g, old)
+	return g, nil
+}
+
+// named finds the block of that name, nil when there is none.
+func named[T any](list []*T, name string, nameOf func(*T) string) *T {
+	if i := slices.IndexFunc(list, func(x *T) bool { return nameOf(x) == name }); i >= 0 {
+		return list[i]
+	}
+	return nil
+}
+
+func logName(c *frontend.LogConfig) string { return c.Name }
+func poolName(c *backend.Config) string    { return c.Name }
+
+func (h *House) openLogs(g, old *generation, bad *faults) {
+	for _, c := range g.file.Logs {
+		if was := named(old.file.Logs, c.Name, logName); was != nil && *was == *c {
+			g.logs[c.Name] = old.logs[c.Name]
+			continue
+		}
+		report := func(msg string) { h.o.Log.Warn(msg, zap.String("log", c.Name)) }
+		if h.o.AccessLog != nil && c.Output == "stdout" {
+			g.logs[c.Name] = frontend.NewLog(c, h.o.AccessLog, report)
+			continue
+		}
+		log, err := frontend.OpenLog(c, report)
+		if err != nil {
+			bad.add(&c.Output, err, "Correct the path, or make its directory one that gatehouse may write to.")
+			continue
+		}
+		g.logs[c.Name] = log
+	}
+}
+
+func (h *House) loadCertificates(g, old *generation, bad *faults) {
+	for _, c := range g.file.TLS {
+		own := *c
+		own.StateDir = g.file.Global.StateDir
+		if own.Internal && len(own.Hosts) == 0 {
+			own.Hosts = hostsOf(g.file, c.Name)
+		}
+		was := old.certs[c.Name]
+		if was != nil && reflect.DeepEqual(was.of, own) {
+			g.certs[c.Name] = was
+			continue
+		}
+		made := &certificates{of: own}
+		own.Watch = h.o.Watch
+		if was != nil {
+			own.Tickets = was.Tickets()
+		}
+		var err error
+		if made.Certificates, err = tlsconf.New(h.ctx, &own, h.o.Log); err != nil {
+			bad.add(c, err, "Nothing can be served with this block as it is.")
+			continue
+		}
+		g.certs[c.Name] = made
+	}
+}
+
+// hostsOf returns the hosts of the frontends that use a tls block.
+func hostsOf(f *config.File, name string) (hosts []string) {
+	for _, c := range f.Frontends {
+		if slices.ContainsFunc(c.Binds, func(b *frontend.Bind) bool { return b.TLS == name }) {
+			hosts = append(hosts, c.Hosts...)
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
+
+func (h *House) buildPools(g, old *generation, bad *faults) {
+	for _, c := range g.file.Backends {
+		port := g.file.PortOf(c.Name)
+		was := named(old.file.Backends, c.Name, poolName)
+		if was != nil && reflect.DeepEqual(was, c) && port == old.file.PortOf(c.Name) {
+			g.pools[c.Name] = old.pools[c.Name]
+			continue
+		}
+		p, err := backend.New(c, backend.Options{Loops: h.o.Loops, Dial: h.o.Dial, Resolve: h.o.Resolve, Port: port, Log: h.o.Log, Former: old.pools[c.Name]})
+		if err != nil {
+			bad.add(c, fmt.Errorf("backend %q: %w", c.Name, err), "No server of it can be used as it is.")
+			continue
+		}
+		g.pools[c.Name] = p
+	}
+}
+
+func (h *House) buildFronts(g, old *generation) {
+	pools := g.pools // and no more of g: exchanges keep their frontend, which keeps this
+	for _, c := range g.file.Frontends {
+		o := frontend.Options{
+			Backend: func(name string) h1.RoundTripper { return pools[name] },
+			Log:     g.logs[c.Log],
+			Process: &h.process,
+			Former:  old.fronts[c.Name],
+		}
+		var next h1.RoundTripper
+		if p := g.pools[c.Backend]; p != nil {
+			next = p
+			o.Usable, o.HTTPClose, o.Timeouts = p.Usable, p.HTTPClose(), p.Timeouts()
+		}
+		f := frontend.New(c, next, o)
+		g.fronts[c.Name] = f
+		for _, b := range c.Binds {
+			g.bind(f, b)
+		}
+	}
+}
+
+// abandon lets go of what was made for g and is not old's. Nothing of it serves.
+func (h *House) abandon(g, old *generation) {
+	if old == nil {
+		old = &generation{}
+	}
+	for _, d := range g.doors {
+		if d.n != nil && old.listener(d.address) != d.n {
+			d.n.Abort()
+			d.n.Wait()
+		}
+	}
+	if g.socket != nil && g.socket != old.socket {
+		g.socket.Close()
+	}
+	if g.page != nil && g.page != old.page {
+		g.page.Close()
+	}
+	for name, p := range g.pools {
+		if p != old.pools[name] {
+			p.Close()
+		}
+	}
+	for name, c := range g.certs {
+		if c != old.certs[name] {
+			c.Close()
+		}
+	}
+	for name, l := range g.logs {
+		if l != old.logs[name] {
+			closeLog(l)
+		}
+	}
+}
