@@ -99,6 +99,11 @@ type Server struct {
 	// full_conn requests. 0: the limit is always max_connections.
 	MinConnections int `hcl:"min_connections,optional"`
 
+	// SlowStart is how long a server that comes up takes to its full share: it begins with a tenth of its weight and of its
+	// max_connections and gets the rest in steps. It counts for a server that has failed, or was in maintenance, not when
+	// gatehouse starts: then all come up together. Without it, a server gets its full share at once.
+	SlowStart time.Duration `hcl:"slow_start,optional"`
+
 	// Source is the local address to connect from.
 	Source netip.Addr `hcl:"source,optional"`
 

@@ -57,14 +57,20 @@ func (p *Pool) observe(i int, health standing, why string) {
 	before, usable := p.health[i], p.Usable()
 	p.health[i] = health
 	s.why, s.since = why, time.Now()
-	p.publish()
 	first := !p.known[i]
+	if !first {
+		p.risen(s)
+	}
+	p.publish()
 	if first {
 		p.known[i] = true
 		p.learnt()
 	}
 	lost := !p.Usable() && (usable || first && p.unknown == 0)
 	p.mu.Unlock()
+	if before == open && health != open {
+		p.closeIdle(s) // a machine that fell silent would keep whoever is sent there on one of them waiting
+	}
 	say := p.o.Log.Info
 	if health > before || health == shut {
 		say = p.o.Log.Warn

@@ -126,7 +126,7 @@ func (q *queue) full(i int) bool {
 	if least := int64(s.c.MinConnections); least > 0 && least < most && q.p.c.FullConn > 0 {
 		most = min(most, max(least, most*q.p.Stats.Active.Load()/int64(q.p.c.FullConn)))
 	}
-	return s.active.Load() >= most
+	return s.active.Load() >= s.room(most)
 }
 
 var (

@@ -17,12 +17,14 @@ type server struct {
 	tls   *tls.Config // nil: in the clear
 
 	addr atomic.Pointer[loop.Addr] // literal, once a name is resolved
+	cold atomic.Int32              // tenths of its share it does not get yet
 	gone atomic.Bool               // no idle connection is kept: the pool is closed, or the server in maintenance
 
 	// What follows is guarded by Pool.mu.
 	will  Will
 	why   string    // the verdict of the checks that made its health what it is
 	since time.Time // when that was
+	up    time.Time // with slow_start: when it came up, until it gets its full share
 }
 
 // books are what is counted of a server. A reload hands them on to the pool that follows, so exchanges that are still under way in the

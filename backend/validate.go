@@ -129,6 +129,9 @@ func (s *Server) Check(bad func(field any, problem, remedy string)) {
 	case s.MinConnections > s.MaxConnections:
 		bad(&s.MinConnections, fmt.Sprintf("min_connections %d is more than max_connections %d", s.MinConnections, s.MaxConnections), "The limit rises from min_connections to max_connections.")
 	}
+	if s.SlowStart < 0 {
+		bad(&s.SlowStart, "slow_start is negative", `Write a duration such as "30s", or leave it out.`)
+	}
 	if s.Source.IsValid() && s.Address.Addr().IsValid() && s.Source.Unmap().Is4() != s.Address.Addr().Unmap().Is4() {
 		bad(&s.Source, fmt.Sprintf("from %s nothing leads to %s", s.Source, s.Address), "Both must be IPv4 addresses or both IPv6 addresses.")
 	}

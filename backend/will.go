@@ -37,6 +37,7 @@ func (p *Pool) SetWill(server string, w Will) error {
 		s.will = w
 		state, _ := w.over(s.c)
 		s.gone.Store(p.closed || state == Maint)
+		p.risen(s)
 		p.publish()
 		p.mu.Unlock()
 		if state == Maint {
