@@ -99,18 +99,19 @@ func (s *Sender) piece(p Piece) error {
 	s.Conn.C.SetWriteTimeout(s.Patience)
 	h := s.Head
 	s.Head = nil
-	var size [20]byte
 	var before []byte
 	after := ""
 	if s.Chunked {
-		before = append(strconv.AppendUint(size[:0], uint64(p.Len()), 16), crlf...)
+		l := s.Conn.C.Loop()
+		before = appendChunkHead(l.Small(), p.Len())
+		defer l.PutSmall(before)
 		after = crlf
 		if p.Last {
 			after = crlf + lastChunk
 		}
 	}
 	i, j := p.I-len(before)-len(h), p.J+len(after)
-	if (i >= 0 || p.I == len(before)+len(h)) && j <= len(p.Buf) {
+	if i >= 0 && j <= len(p.Buf) {
 		copy(p.Buf[i:], h)
 		copy(p.Buf[i+len(h):], before)
 		copy(p.Buf[p.J:], after)
