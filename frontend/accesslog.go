@@ -81,7 +81,7 @@ func newLog(c *LogConfig, s sink, report func(string)) *Log {
 }
 
 // Exchange writes the line of an exchange that ended, from its request and its Note. Of a request that could not be read
-// (Note.Bad) only the Note counts, and whether it came over TLS. It does not wait, and it keeps nothing of x.
+// (Note.Bad) only the Note counts, and whether it came over TLS; of a relayed connection (Note.Mode) the Note and the addresses. It does not wait, and it keeps nothing of x.
 func (l *Log) Exchange(x *h1.Exchange) {
 	id := 0
 	if x.Loop != nil {
@@ -93,12 +93,14 @@ func (l *Log) Exchange(x *h1.Exchange) {
 		p = new(make([]byte, 0, 2048))
 	}
 	line := (*p)[:0]
-	switch l.form {
-	case HTTPLog:
+	switch {
+	case l.form == HTTPLog && x.Note.Mode == h1.TCP:
+		line = l.appendTCPLog(line, x)
+	case l.form == HTTPLog:
 		line = l.appendHTTPLog(line, x)
-	case Combined:
+	case l.form == Combined:
 		line = l.appendCombined(line, x)
-	case JSON:
+	default:
 		line = l.appendJSONLine(line, x)
 	}
 	l.put(line)

@@ -10,6 +10,8 @@ import (
 type Options struct {
 	// Backend finds the backends that routes name. nil: there are none.
 	Backend func(name string) h1.RoundTripper
+	// Relay takes the connections, in mode "tcp".
+	Relay Relayer
 	// Usable reports whether the default backend has a usable server, for monitor's uri. nil: it always has.
 	Usable func() bool
 	// HTTPClose reports whether the backend wants connections closed after each exchange.
@@ -39,6 +41,7 @@ type Frontend struct {
 	limits  h1.ParseLimits
 	body    int64
 	t       h1.Timeouts
+	written h1.Timeouts // t without the defaults
 }
 
 // target is where a route leads.
@@ -63,7 +66,8 @@ func New(c *Config, next h1.RoundTripper, o Options) *Frontend {
 	if c.Timeouts != nil {
 		own = *c.Timeouts
 	}
-	f.t = own.Or(o.Timeouts).WithDefaults()
+	f.written = own.Or(o.Timeouts)
+	f.t = f.written.WithDefaults()
 	for _, r := range c.Routes {
 		t := target{respond: r.Respond}
 		if r.Redirect != "" {

@@ -3,6 +3,7 @@ package frontend
 import (
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 
 	"gatehouse/backend/h1"
@@ -15,13 +16,18 @@ type conn struct {
 	room       *room
 	next, prev *conn
 	seat       seat
-	began      int64 // Unix milliseconds, when it was accepted
-	greeting   bool  // the TLS handshake is still to be done
-	served     bool  // at least one request came
-	idle       bool  // waits for a request
-	aborted    bool  // the client shall notice that the end is not a regular one
-	killed     bool  // by Abort
-	endless    bool  // the content under way has no other end than the connection's
+	began      int64          // Unix milliseconds, when it was accepted
+	since      int64          // Loop.Now then
+	peer       netip.AddrPort // whose it is: the announced client's, where a PROXY header came
+	local      netip.AddrPort // where that came in; not valid: where the connection did
+	announcing bool           // the PROXY header is still to come
+	greeting   bool           // the TLS handshake is still to be done
+	tcp        bool           // it is relayed as it is
+	served     bool           // at least one request came
+	idle       bool           // waits for a request
+	aborted    bool           // the client shall notice that the end is not a regular one
+	killed     bool           // by Abort
+	endless    bool           // the content under way has no other end than the connection's
 	ended      bool
 	now        *exchange // under way
 
@@ -41,11 +47,20 @@ type exchange struct {
 func (c *conn) Run() {
 	defer c.survive()
 	c.idle = false
+	if c.announcing && !c.announce() {
+		c.end()
+		return
+	}
 	if c.greeting {
 		if err := c.greet(); err != nil {
 			c.end()
 			return
 		}
+	}
+	if c.tcp {
+		c.relay()
+		c.end()
+		return
 	}
 	for {
 		if c.Buffered() == 0 {
@@ -112,7 +127,7 @@ func (c *conn) end() {
 	} else {
 		c.room.first = c.next
 	}
-	c.room.ln.left(c.seat, c.C.Remote())
+	c.room.ln.left(c.seat, c.peer)
 }
 
 // abort ends the connection whatever is under way.
@@ -152,7 +167,7 @@ func (r *room) take(c *conn) *exchange {
 	}
 	c.now = e
 	e.conn, e.Loop, e.Client = c, r.l, c.C
-	e.Peer = c.C.Remote()
+	e.Peer, e.Local = c.peer, c.local
 	e.Inform = e.inform
 	e.Req.Secure = c.T != nil
 	return e
@@ -277,7 +292,7 @@ func (c *conn) empty(err error) {
 	e := c.room.take(c)
 	defer c.room.give(e)
 	n := &e.Note
-	n.Begin, n.Frontend, n.Bad, n.Status, n.Cause, n.State = c.began, f.c.Name, true, 400, 'C', 'R'
+	n.Begin, n.Frontend, n.Mode, n.Bad, n.Status, n.Cause, n.State = c.began, f.c.Name, f.c.Mode, true, 400, 'C', 'R'
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		n.Status, n.Cause = 408, 'c'
 	}

@@ -15,6 +15,33 @@ import (
 // Nothing is captured: %CC and %CS are "-", %hr and %hs are left out.
 func (l *Log) appendHTTPLog(dst []byte, x *h1.Exchange) []byte {
 	n := &x.Note
+	dst = l.appendParties(dst, x)
+	dst = appendInt(append(dst, ' '), n.Request)
+	dst = appendInt(append(dst, '/'), n.Queue)
+	dst = appendInt(append(dst, '/'), n.Connect)
+	dst = appendInt(append(dst, '/'), n.Response)
+	dst = appendInt(append(dst, '/'), n.Total)
+	dst = appendInt(append(dst, ' '), n.Status)
+	dst = appendInt(append(dst, ' '), n.BytesOut)
+	dst = append(dst, " - - "...)
+	dst = appendTermination(dst, n)
+
+	dst = appendCounters(dst, n)
+	if unread(x) {
+		return append(dst, ` "<BADREQ>"`+"\n"...)
+	}
+	dst = append(dst, ` "`...)
+	dst = appendEscaped(dst, x.Req.Method, hashHex)
+	dst = append(dst, ' ')
+	dst = appendEscaped(dst, x.Req.Target, hashHex)
+	dst = append(dst, ' ')
+	dst = append(dst, protocol(x)...)
+	return append(dst, "\"\n"...)
+}
+
+// appendParties appends the start of each of HAProxy's lines: %ci:%cp [%t] %ft %b/%s
+func (l *Log) appendParties(dst []byte, x *h1.Exchange) []byte {
+	n := &x.Note
 	dst = appendPeer(dst, x.Peer)
 	dst = appendInt(append(dst, ':'), int(x.Peer.Port()))
 
@@ -41,17 +68,11 @@ func (l *Log) appendHTTPLog(dst []byte, x *h1.Exchange) []byte {
 	default:
 		dst = append(dst, "<NOSRV>"...)
 	}
+	return dst
+}
 
-	dst = appendInt(append(dst, ' '), n.Request)
-	dst = appendInt(append(dst, '/'), n.Queue)
-	dst = appendInt(append(dst, '/'), n.Connect)
-	dst = appendInt(append(dst, '/'), n.Response)
-	dst = appendInt(append(dst, '/'), n.Total)
-	dst = appendInt(append(dst, ' '), n.Status)
-	dst = appendInt(append(dst, ' '), n.BytesOut)
-	dst = append(dst, " - - "...)
-	dst = appendTermination(dst, n)
-
+// appendCounters appends connections, retries and places in queues: %ac/%fc/%bc/%sc/%rc %sq/%bq
+func appendCounters(dst []byte, n *h1.Note) []byte {
 	dst = appendInt(append(dst, ' '), n.ActConn)
 	dst = appendInt(append(dst, '/'), n.FeConn)
 	dst = appendInt(append(dst, '/'), n.BeConn)
@@ -63,17 +84,7 @@ func (l *Log) appendHTTPLog(dst []byte, x *h1.Exchange) []byte {
 	dst = appendInt(dst, n.Retries)
 	dst = appendInt(append(dst, ' '), n.SrvQueue)
 	dst = appendInt(append(dst, '/'), n.BeQueue)
-
-	if unread(x) {
-		return append(dst, ` "<BADREQ>"`+"\n"...)
-	}
-	dst = append(dst, ` "`...)
-	dst = appendEscaped(dst, x.Req.Method, hashHex)
-	dst = append(dst, ' ')
-	dst = appendEscaped(dst, x.Req.Target, hashHex)
-	dst = append(dst, ' ')
-	dst = append(dst, protocol(x)...)
-	return append(dst, "\"\n"...)
+	return dst
 }
 
 // unread reports whether there is no request to be named.
@@ -111,13 +122,15 @@ var hashName = newEscape(` "#`, hashHex.form)
 
 // appendTermination appends the four characters of HAProxy's termination state (its manual, 8.5).
 func appendTermination(dst []byte, n *h1.Note) []byte {
-	for _, c := range [...]byte{n.Cause, n.State, n.CookieIn, n.CookieOut} {
-		if c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			c = '-'
-		}
-		dst = append(dst, c)
+	return append(dst, termination(n.Cause), termination(n.State), termination(n.CookieIn), termination(n.CookieOut))
+}
+
+// termination returns a character of the termination state that can stand in a line.
+func termination(c byte) byte {
+	if c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
+		return '-'
 	}
-	return dst
+	return c
 }
 
 // appendPeer appends the address of a client without its port, and without the name of a network card.

@@ -10,7 +10,7 @@ import (
 
 // appendJSONLine appends an object (RFC 8259) in one line. Members for which there is nothing to say are left out: query,
 // referer, user_agent, cache, error; and method, host, path and protocol of a request that could not be read, which has
-// "bad_request" instead. Times are milliseconds, -1 for a stage never reached; status is -1 when the client was told
+// "bad_request" instead. A relayed connection has "mode", and nothing of a request. Times are milliseconds, -1 for a stage never reached; status is -1 when the client was told
 // nothing.
 func (l *Log) appendJSONLine(dst []byte, x *h1.Exchange) []byte {
 	n := &x.Note
@@ -23,8 +23,11 @@ func (l *Log) appendJSONLine(dst []byte, x *h1.Exchange) []byte {
 	dst = appendMember(dst, `,"frontend":`, n.Frontend)
 	dst = appendMember(dst, `,"backend":`, n.Backend)
 	dst = appendMember(dst, `,"server":`, n.Server)
+	relayed := n.Mode == h1.TCP
 	bad := unread(x)
-	if bad {
+	if relayed {
+		dst = append(dst, `,"mode":"tcp"`...)
+	} else if bad {
 		dst = append(dst, `,"bad_request":true`...)
 	} else {
 		path, query, asked := bytes.Cut(x.Req.Target, []byte("?"))
@@ -37,15 +40,26 @@ func (l *Log) appendJSONLine(dst []byte, x *h1.Exchange) []byte {
 		dst = appendMember(dst, `,"protocol":`, protocol(x))
 	}
 	dst = strconv.AppendBool(append(dst, `,"tls":`...), x.Req.Secure)
-	dst = appendInt(append(dst, `,"status":`...), n.Status)
+	if !relayed {
+		dst = appendInt(append(dst, `,"status":`...), n.Status)
+	}
 	dst = appendInt(append(dst, `,"bytes_in":`...), n.BytesIn)
 	dst = appendInt(append(dst, `,"bytes_out":`...), n.BytesOut)
-	dst = appendInt(append(dst, `,"request_ms":`...), n.Request)
+	if !relayed {
+		dst = appendInt(append(dst, `,"request_ms":`...), n.Request)
+	}
 	dst = appendInt(append(dst, `,"queue_ms":`...), n.Queue)
 	dst = appendInt(append(dst, `,"connect_ms":`...), n.Connect)
-	dst = appendInt(append(dst, `,"response_ms":`...), n.Response)
+	if !relayed {
+		dst = appendInt(append(dst, `,"response_ms":`...), n.Response)
+	}
 	dst = appendInt(append(dst, `,"total_ms":`...), n.Total)
-	dst = appendTermination(append(dst, `,"termination":"`...), n)
+	dst = append(dst, `,"termination":"`...)
+	if relayed {
+		dst = append(dst, termination(n.Cause), termination(n.State))
+	} else {
+		dst = appendTermination(dst, n)
+	}
 	dst = appendInt(append(dst, `","retries":`...), n.Retries)
 	dst = strconv.AppendBool(append(dst, `,"redispatched":`...), n.Redispatched)
 	if !bad {

@@ -33,6 +33,11 @@ type ListenConfig struct {
 	Hold bool
 	// OnError is told, on a loop, when accepting fails for want of descriptors or memory. nil: nobody is.
 	OnError func(error)
+	// AcceptProxy lists the networks from where connections have to begin with a PROXY header; from elsewhere none are taken then. Empty:
+	// there are no such headers.
+	AcceptProxy []netip.Prefix
+
+	proxies monitorSet
 }
 
 // Listener is an open address. Connections are accepted on the first loop and spread over all of them in turn: with one
@@ -65,6 +70,7 @@ type room struct {
 // Listen opens the address.
 func Listen(c ListenConfig) (*Listener, error) {
 	n := &Listener{loops: c.Loops, l: c.Loops[0], addr: c.Address, hold: c.Hold}
+	c.proxies = newMonitorSet(c.AcceptProxy)
 	n.view.Store(&c)
 	for _, l := range c.Loops {
 		for len(n.rooms) <= l.ID {
@@ -103,6 +109,7 @@ func (n *Listener) Address() loop.Addr { return n.view.Load().Address }
 // address and the loops stay as they are. It does not wait.
 func (n *Listener) TakeOver(c ListenConfig) {
 	was := n.view.Load()
+	c.proxies = newMonitorSet(c.AcceptProxy)
 	n.view.Store(&c)
 	if was.Entries[0].Frontend.Tally != n.first().Tally {
 		n.resume() // where one was full another need not be
@@ -166,18 +173,25 @@ func (n *Listener) accept(s loop.Socket) {
 		n.pause()
 		return
 	}
-	f := n.first()
+	v := n.view.Load()
+	f := v.Entries[0].Frontend
 	f.Stats.Connections.Add(1)
-	if f.monitor.has(s.Remote.Addr()) {
-		f.Stats.Monitored.Add(1)
-		n.answerMonitor(s)
-		return
-	}
-	ok, counted := f.sources.take(s.Remote.Addr())
-	if !ok {
-		f.Stats.Refused.Add(1)
-		s.Close()
-		return
+	counted := false
+	if !v.announces(s.Remote) {
+		if f.monitor.has(s.Remote.Addr()) {
+			f.Stats.Monitored.Add(1)
+			n.answerMonitor(s)
+			return
+		}
+		ok := len(v.AcceptProxy) == 0 // else it comes from nobody who may announce clients, and is none itself
+		if ok {
+			ok, counted = f.sources.take(s.Remote.Addr())
+		}
+		if !ok {
+			f.Stats.Refused.Add(1)
+			s.Close()
+			return
+		}
 	}
 	f.conns.take()
 	if f.o.Process != nil {
@@ -197,20 +211,23 @@ func (n *Listener) accept(s loop.Socket) {
 	}
 }
 
+// well is what a supervisor is told.
+const well = "HTTP/1.0 200 OK\r\n\r\n"
+
 // answerMonitor answers a supervisor's connection: at once and without waiting for a request, as HAProxy's monitor-net did;
-// where TLS is spoken there is nothing to say in the clear.
+// where TLS is spoken, or not even HTTP, there is nothing to say in the clear.
 func (n *Listener) answerMonitor(s loop.Socket) {
+	if v := n.view.Load(); v.TLS != nil || v.tcp() || n.failing.Load() {
+		s.Close()
+		return
+	}
 	c, err := n.l.Adopt(s)
 	if err != nil {
 		return
 	}
-	if n.view.Load().TLS != nil || n.failing.Load() {
-		c.Close()
-		return
-	}
 	n.l.Go(loop.Func(func() {
 		c.SetWriteTimeout(time.Second)
-		c.Write([]byte("HTTP/1.0 200 OK\r\n\r\n"))
+		c.Write([]byte(well))
 		linger(c, time.Second)
 	}))
 }
@@ -249,21 +266,26 @@ func (r *room) serve(s loop.Socket, at seat) {
 		return
 	}
 	v := n.view.Load()
-	c := &conn{room: r, seat: at, began: r.l.Unix()}
-	var t *tls.Conn
-	if v.TLS != nil {
-		t = tls.Server(lc, v.TLS)
-		c.greeting = true
+	c := &conn{room: r, seat: at, began: r.l.Unix(), since: r.l.Now(), peer: lc.Remote(), tcp: v.tcp(), announcing: len(v.AcceptProxy) > 0}
+	c.Init(lc, nil, h1.ByClient)
+	if v.TLS != nil && !c.announcing {
+		c.secure(v.TLS)
 	}
-	c.Init(lc, t, h1.ByClient)
 	c.next = r.first
 	if r.first != nil {
 		r.first.prev = c
 	}
 	r.first = c
 	lc.SetReadTimeout(v.Entries[0].Frontend.t.Request)
+	if c.announcing {
+		lc.SetReadTimeout(proxyTime)
+	}
 	if n.closing.Load() {
 		lc.SetReadTimeout(quiet)
+	}
+	if c.tcp && !c.announcing && !c.greeting {
+		r.l.Go(c) // the server may be the one who speaks first
+		return
 	}
 	// Most often the first bytes are still on their way: no task until they are here.
 	c.idle = true

@@ -3,6 +3,7 @@ package frontend
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,6 +12,9 @@ import (
 	"time"
 
 	"github.com/pires/go-proxyproto"
+
+	"gatehouse/backend/h1"
+	"gatehouse/backend/loop"
 )
 
 // proxyTime is how long a balancer may take for its PROXY header. It is the first thing it sends, in one piece.
@@ -33,6 +37,7 @@ var (
 	errNoProxy    = errors.New("no PROXY header")
 	errProxyLong  = errors.New("PROXY header too long")
 	errProxyTwice = errors.New("two PROXY headers")
+	errNobody     = errors.New("PROXY header without addresses")
 )
 
 // announcement is what a PROXY header says.
@@ -40,6 +45,110 @@ type announcement struct {
 	// Peer is the client, Local where it came in. Both are invalid when the balancer speaks for itself (version 1 UNKNOWN, version
 	// 2 LOCAL).
 	Peer, Local netip.AddrPort
+}
+
+// announces reports whether a connection from there announces its client. Whoever may open a unix socket may do so on it.
+func (v *ListenConfig) announces(from netip.AddrPort) bool {
+	return len(v.AcceptProxy) > 0 && (!from.IsValid() || v.proxies.has(from.Addr()))
+}
+
+// announce reads the PROXY header that the connection has to begin with, and counts the connection as its client's from then on. It
+// reports whether to go on. It parks.
+func (c *conn) announce() bool {
+	v := c.room.ln.view.Load()
+	f := v.Entries[0].Frontend
+	if !v.announces(c.peer) { // a reload has come in between
+		f.Stats.Refused.Add(1)
+		return false
+	}
+	var a announcement
+	for {
+		b := c.Unread()
+		var n int
+		var err error
+		if a, n, err = parseProxy(b); n > 0 {
+			c.Discard(n)
+			break
+		}
+		if err == nil {
+			if err = c.Fill(true); err == nil {
+				continue
+			}
+			if len(b) == 0 {
+				c.over(err)
+				return false
+			}
+		}
+		c.unannounced(f, err)
+		return false
+	}
+	c.announcing = false
+	if a.Peer.IsValid() {
+		c.peer, c.local = a.Peer, a.Local
+	} else if !f.monitor.has(c.peer.Addr()) {
+		c.unannounced(f, errNobody)
+		return false
+	}
+	if f.monitor.has(c.peer.Addr()) {
+		f.Stats.Monitored.Add(1)
+		if !v.tcp() && v.TLS == nil && !c.room.ln.failing.Load() {
+			c.Conn.Write([]byte(well))
+			c.hangUp()
+		}
+		return false
+	}
+	ok, counted := c.seat.t.sources.take(c.peer.Addr())
+	c.seat.source = counted
+	if !ok {
+		f.Stats.Refused.Add(1)
+		return false
+	}
+	c.C.SetReadTimeout(f.t.Request)
+	if v.TLS != nil {
+		c.secure(v.TLS)
+	}
+	return true
+}
+
+// secure puts TLS on a connection of which something may have been read already.
+func (c *conn) secure(config *tls.Config) {
+	transport := net.Conn(c.C)
+	if b := c.Unread(); len(b) > 0 {
+		transport = &begun{Conn: c.C, read: bytes.Clone(b)}
+		c.Discard(len(b))
+	}
+	c.Init(c.C, tls.Server(transport, config), h1.ByClient)
+	c.greeting = true
+}
+
+// begun is a connection of which something was read already.
+type begun struct {
+	*loop.Conn
+	read []byte
+}
+
+// Read is net.Conn's.
+func (b *begun) Read(p []byte) (int, error) {
+	if len(b.read) == 0 {
+		return b.Conn.Read(p)
+	}
+	n := copy(p, b.read)
+	b.read = b.read[n:]
+	return n, nil
+}
+
+// unannounced logs a connection that did not begin with a proper PROXY header.
+func (c *conn) unannounced(f *Frontend, err error) {
+	f.Stats.Bad.Add(1)
+	if f.log() == nil || c.killed {
+		return
+	}
+	e := c.room.take(c)
+	defer c.room.give(e)
+	n := &e.Note
+	n.Begin, n.Frontend, n.Mode, n.Bad, n.Err, n.Cause, n.State = c.began, f.c.Name, f.c.Mode, true, err, 'P', 'R'
+	n.Total = c.room.l.Now() - c.since
+	e.log(f)
 }
 
 // parseProxy reads the PROXY header that b begins with and returns its length, 0 while it is not complete. It takes what the

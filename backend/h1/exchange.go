@@ -122,6 +122,7 @@ type Note struct {
 	Response int64 // waiting for the head of the response (Tr)
 	Total    int64 // from Begin to the last byte (Ta)
 
+	Mode                      Mode   // TCP: a connection was relayed, and there was no request
 	Frontend, Backend, Server string // Server "" : none was chosen (<NOSRV>)
 
 	// Status is what the client was told, -1 when nothing was.
