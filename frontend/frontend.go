@@ -106,6 +106,9 @@ func (f *Frontend) Grace() time.Duration { return f.c.Grace }
 // Name returns the name of the block.
 func (f *Frontend) Name() string { return f.c.Name }
 
+// Mode returns what it speaks.
+func (f *Frontend) Mode() h1.Mode { return f.c.Mode }
+
 // respond answers the exchange, or returns the *h1.Error that says how it failed.
 func (f *Frontend) respond(x *h1.Exchange) error {
 	if f.body > 0 && x.Req.Body != nil {

@@ -3,11 +3,13 @@ package house
 import (
 	"crypto/tls"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
+	"gatehouse/backend/h1"
 	"gatehouse/backend/loop"
 	"gatehouse/cmd/gatehouse/admin"
 	"gatehouse/frontend"
@@ -19,6 +21,7 @@ type door struct {
 	free    bool       // freebind
 	entries []frontend.Entry
 	tls     []string           // of each entry, "" for plain HTTP
+	proxies []netip.Prefix     // who begins with a PROXY header, the same for each entry
 	grace   time.Duration      // how long it stays open after the end was announced
 	n       *frontend.Listener // nil until it is open
 }
@@ -33,7 +36,8 @@ func (g *generation) bind(f *frontend.Frontend, b *frontend.Bind) {
 			return
 		}
 	}
-	g.doors = append(g.doors, &door{address: &b.Address, free: b.Freebind, entries: []frontend.Entry{e}, tls: []string{b.TLS}, grace: grace})
+	g.doors = append(g.doors, &door{address: &b.Address, free: b.Freebind, entries: []frontend.Entry{e}, tls: []string{b.TLS},
+		proxies: b.AcceptProxy, grace: grace})
 }
 
 // listener returns what listens on an address, nil when nothing does.
@@ -52,13 +56,19 @@ func (g *generation) tlsOf(d *door) *tls.Config {
 	if d.tls[0] == "" {
 		return nil
 	}
-	first := g.certs[d.tls[0]].Config()
+	configOf := func(name string) *tls.Config {
+		if d.entries[0].Frontend.Mode() == h1.TCP {
+			return g.certs[name].ConfigFor() // what is spoken inside is between the client and the server
+		}
+		return g.certs[name].Config()
+	}
+	first := configOf(d.tls[0])
 	if len(slices.Compact(slices.Clone(d.tls))) == 1 {
 		return first
 	}
 	configs := make([]*tls.Config, len(d.tls))
 	for i, name := range d.tls {
-		configs[i] = g.certs[name].Config()
+		configs[i] = configOf(name)
 	}
 	c := first.Clone()
 	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -76,7 +86,7 @@ func (g *generation) tlsOf(d *door) *tls.Config {
 // listen returns how a door is opened.
 func (h *House) listen(g *generation, d *door) frontend.ListenConfig {
 	return frontend.ListenConfig{
-		Address: *d.address, Freebind: d.free, Entries: d.entries, TLS: g.tlsOf(d), Loops: h.o.Loops, Listen: h.o.Listen,
+		Address: *d.address, Freebind: d.free, Entries: d.entries, TLS: g.tlsOf(d), AcceptProxy: d.proxies, Loops: h.o.Loops, Listen: h.o.Listen,
 		OnError: func(err error) { h.o.Log.Error("connections are not accepted for a moment", zap.Error(err)) },
 	}
 }

@@ -155,7 +155,7 @@ func (h *House) buildFronts(g, old *generation) {
 		}
 		var next h1.RoundTripper
 		if p := g.pools[c.Backend]; p != nil {
-			next = p
+			next, o.Relay = p, p
 			o.Usable, o.HTTPClose, o.Timeouts = p.Usable, p.HTTPClose(), p.Timeouts()
 		}
 		f := frontend.New(c, next, o)
