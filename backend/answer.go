@@ -404,8 +404,11 @@ func (u *upload) proceed(l *loop.Loop) {
 func (u *upload) Run() {
 	a := u.a
 	l := a.x.Loop
-	whole := false
+	whole, returned := false, false
 	defer func() { // whatever happens, even a panic: the other half waits
+		if !returned {
+			u.err = errUpload
+		}
 		u.cut = !whole
 		u.running = false
 		if u.cut && u.err != nil && !u.lenient {
@@ -413,11 +416,9 @@ func (u *upload) Run() {
 		}
 		u.done.Set(l)
 	}()
-	u.err = errUpload
 	err := u.send()
 	l.PutSmall(u.head)
-	whole = err == nil
-	u.err = nil
+	returned, whole = true, err == nil
 	if !whole && !u.stop {
 		u.fail(err)
 	}

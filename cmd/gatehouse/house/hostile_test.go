@@ -201,6 +201,10 @@ func (v *verdict) play(t *testing.T, tls bool, size int) {
 	switch {
 	case v.server == "" && saw != "", v.server == begun && o.requests() > 0:
 		t.Errorf("the server got %q", saw)
+	case size == 1 && strings.Contains(v.server, "hello"): // in pieces of their own
+		if !strings.HasSuffix(a.body, " 5") {
+			t.Errorf("the server answered %q to %q", a.body, saw)
+		}
 	case v.server != begun && !strings.Contains(saw, v.server):
 		t.Errorf("the server got %q, want %q", saw, v.server)
 	}

@@ -2,6 +2,7 @@ package house_test
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -403,5 +404,53 @@ func TestServerReadsNothing(t *testing.T) {
 	}
 	if d := time.Since(began); d > 5*time.Second {
 		t.Errorf("after %v", d)
+	}
+}
+
+// TestServerEndsDuringUpload: a server that hangs up while the content is still coming, without a word.
+func TestServerEndsDuringUpload(t *testing.T) {
+	for _, how := range []string{"FIN", "RST"} {
+		t.Run(how, func(t *testing.T) {
+			o := newOrigin(t, func(w *wire) {
+				w.head()
+				w.take(100_000)
+				if how == "RST" {
+					w.reset()
+				}
+			})
+			r := build(t, plan{servers: []*origin{o}})
+			c := r.client()
+			c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n")
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				io.Copy(c.Conn, &zeros{left: 50_000_000})
+			}()
+			if a, err := c.answer("POST"); err != nil || a.status != 502 || !a.close {
+				t.Errorf("%+v, %v", a, err)
+			}
+			if l := r.line(); l.Termination[0] != 'S' || !strings.Contains(l.Error, " A ") || o.conns() != 1 {
+				t.Errorf("log line %+v, %d connections", l, o.conns())
+			}
+			c.Close()
+			<-done
+		})
+	}
+}
+
+// TestSlowUploadIsNotTheServersFault: the server may think for as long as the client sends, and as long as its timeout after that.
+func TestSlowUploadIsNotTheServersFault(t *testing.T) {
+	o := newOrigin(t, nil)
+	r := build(t, plan{servers: []*origin{o}, back: `timeouts { server = "300ms" }`})
+	c := r.client()
+	c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for range 10 {
+		<-tick.C
+		c.send("x")
+	}
+	if a, err := c.answer("POST"); err != nil || a.status != 200 || a.body != "POST / 10" {
+		t.Errorf("%+v, %v", a, err)
 	}
 }
