@@ -23,8 +23,8 @@
 //  4. Callbacks from crypto/tls look up memory and do nothing slow.
 //  5. Scratch memory of a loop is dead after any call that may park.
 //  6. A Conn or Event belongs to one loop. Others only Post to it.
-//  7. A task never calls runtime.Goexit or LockOSThread. A panic ends the task, is counted and
-//     reported, and spares the process.
+//  7. A task never calls runtime.Goexit, which would end the loop, or LockOSThread. A panic ends the task, is counted and reported, and
+//     spares the process. Stop unwinds waiting tasks by a panic, too: a task that recovers asks [Stopped].
 //  8. Work of more than a millisecond goes through Block, or calls Yield in between.
 //  9. Race builds check at every park that the caller is the running task of that loop.
 package loop

@@ -292,6 +292,38 @@ func TestListenAfterStopIsAnError(t *testing.T) {
 	})
 }
 
+// A goroutine of Block that is done after the end gives up what nobody can have any more; one that is done before it is heard.
+func TestBlockAndTheEnd(t *testing.T) {
+	everywhere(t, func(r rig) {
+		release, orphaned := make(chan struct{}), make(chan struct{})
+		on(r.l, func() {
+			r.l.Go(Func(func() { r.l.block(func() { <-release }, func() { close(orphaned) }) }))
+		})
+		heard := false
+		timely := make(chan struct{})
+		on(r.l, func() {
+			r.l.Go(Func(func() {
+				r.l.block(func() { close(timely) }, func() { r.Error("orphaned though the loop had not ended") })
+				heard = true
+			}))
+			<-timely // the wake-up may be posted before the end or, rarely, after it: wait until it is
+			for posted := 0; posted == 0; {
+				r.l.mu.Lock()
+				posted = len(r.l.posted)
+				r.l.mu.Unlock()
+				yieldThread()
+			}
+			r.l.quit.Store(true)
+		})
+		r.l.Stop()
+		if !heard {
+			r.Error("the one in time was not heard")
+		}
+		close(release)
+		<-orphaned
+	})
+}
+
 // What was posted before the end runs, so that it can close what it was to take over.
 func TestPostBeforeTheEndRuns(t *testing.T) {
 	everywhere(t, func(r rig) {

@@ -218,27 +218,21 @@ func (l *Loop) Yield() {
 // raised in the task.
 func (l *Loop) Block(f func()) { l.block(f, nil) }
 
-// block is Block. If the loop ends before the task can have what f made, it calls orphan, if that is not nil.
+// block is Block. If the loop has ended when f is done, so that no task is left to have what f made, it calls orphan, if that is not
+// nil. A wake-up that was posted in time is honoured even when the loop is ending.
 func (l *Loop) block(f, orphan func()) {
 	c := l.self()
 	var failed any
-	done, returned := false, false
-	defer func() {
-		if done && !returned && orphan != nil {
-			orphan()
-		}
-	}()
 	go func() {
 		defer func() {
 			failed = recover()
-			if !l.post(func() { done = true; l.wake(c) }) && orphan != nil {
+			if !l.post(func() { l.wake(c) }) && orphan != nil {
 				orphan()
 			}
 		}()
 		f()
 	}()
 	c.park()
-	returned = true
 	if failed != nil {
 		panic(failed)
 	}
