@@ -261,7 +261,7 @@ func (e *exchange) unreadable(f *Frontend, err error) bool {
 	}
 	e.Note.Frontend = f.c.Name
 	e.Note.Bad = true
-	e.Note.Request = -1
+	e.Note.Total, e.Note.Request = e.Note.Request, -1
 	he, ok := errors.AsType[*h1.Error](err)
 	if !ok {
 		he = &h1.Error{Status: 400, Side: h1.ByClient, Err: err}
@@ -296,6 +296,6 @@ func (c *conn) empty(err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		n.Status, n.Cause = 408, 'c'
 	}
-	n.Err = err
+	n.Err, n.Total = err, c.room.l.Now()-c.since
 	e.log(f)
 }
