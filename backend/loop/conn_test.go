@@ -448,6 +448,55 @@ func TestReset(t *testing.T) {
 	})
 }
 
+func TestResetIsSeenByThePeer(t *testing.T) {
+	r := onEpoll(t)
+	r.do(func() {
+		a, peer := tcp(r)
+		var woken Event
+		r.l.Go(Func(func() {
+			if _, err := a.Read(make([]byte, 1)); err != ErrClosed {
+				t.Errorf("the reader got %v", err)
+			}
+			woken.Set(r.l)
+		}))
+		r.l.Yield()
+		a.Reset()
+		a.Reset()
+		woken.Wait(r.l, 0)
+		r.l.Block(func() {
+			if _, err := peer.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the peer got %v", err)
+			}
+		})
+		n, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer n.Close()
+		r.l.Block(func() { // the same, adapted
+			var nc net.Conn
+			if nc, err = net.Dial("tcp", n.Addr().String()); err == nil {
+				var other net.Conn
+				if other, err = n.Accept(); err == nil {
+					peer = other.(*net.TCPConn)
+					r.Cleanup(func() { other.Close() })
+				}
+				r.l.Post(func() { r.l.Adapt(nc, loopback.AddrPort, loopback.AddrPort).Reset() })
+			}
+		})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		r.l.Block(func() {
+			if _, err := peer.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the peer of an adapted one got %v", err)
+			}
+		})
+	})
+}
+
 func TestResetStartsTheAwaitedTask(t *testing.T) {
 	r := onEpoll(t)
 	r.do(func() {

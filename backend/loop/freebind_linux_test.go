@@ -33,6 +33,6 @@ func TestListenOnAnAddressToCome(t *testing.T) {
 		if got := n.Addr(); got.AddrPort.Addr() != a.AddrPort.Addr() || got.Port() == 0 || got.Free {
 			t.Errorf("listening on %s is at %+v", at, got)
 		}
-		n.Close()
+		closeOn(l, n)
 	}
 }

@@ -46,6 +46,37 @@ func TestEventsOfAnEarlierConnWithTheSameDescriptor(t *testing.T) {
 	<-done
 }
 
+// Two idle connections get something in one batch of events: the task of the first finds that the second has it, too.
+func TestIdleConnsKnowTheirNewsBeforeTasksRun(t *testing.T) {
+	r := onEpoll(t)
+	done := make(chan struct{})
+	on(r.l, func() {
+		a, pa := r.half()
+		b, pb := r.half()
+		first := true
+		look := func(other *Conn) Func {
+			return func() {
+				if !first {
+					return
+				}
+				first = false
+				if n, err := other.TryRead(make([]byte, 9)); n != 1 || err != nil {
+					t.Errorf("the other one seems quiet: %d, %v", n, err)
+				}
+				close(done)
+			}
+		}
+		for _, c := range []*Conn{a, b} {
+			c.TryRead(make([]byte, 1))
+		}
+		a.Await(look(b))
+		b.Await(look(a))
+		pa.Write([]byte("x"))
+		pb.Write([]byte("x"))
+	})
+	<-done
+}
+
 // A queue that cannot be written wakes the reader even if the poller says nothing of the reading side.
 func TestFailureOfTheQueueWakesTheReader(t *testing.T) {
 	r := onEpoll(t)
