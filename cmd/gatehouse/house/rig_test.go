@@ -42,7 +42,7 @@ type plan struct {
 	tls     bool
 	loops   int // 2 unless said
 	servers []*origin
-	at      []string // addresses in the place of servers
+	at      []string // addresses that stand before the servers
 }
 
 // rig is a whole house on loopback: listener, pool, log, and pretend servers behind it.
