@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/netip"
 	"strings"
-
 	"time"
 )
 
@@ -28,6 +27,9 @@ func (p *player) asClient(s *step, c *client) (err error) {
 		}
 	case "new":
 		c.now = nil
+	case "connect":
+		p.sent = time.Now()
+		err = p.connect(c)
 	case ">>":
 		err = p.put(c, s.raw)
 	case "<<":

@@ -3,6 +3,7 @@ package examples
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -54,6 +55,7 @@ import (
 // Clients talk to the first address of the configuration, over one connection as long as it lives.
 //
 //	c1 from 10.1.2.3             its address, for the connections to come
+//	c1 connect                   it opens a connection and says nothing yet
 //	c1 to 192.168.1.1:443        where it connects to
 //	c1 tls shop.example.com      it connects by TLS and asks for this name; "c1 tls off" ends that
 //	c1 new                       its next request opens another connection
@@ -63,8 +65,11 @@ import (
 //
 //	webA checks 404              … from now on with this status; or "hang" (no answer) or "reset"
 //	webA checked HEAD /index.html HTTP/1.0     the last check was this request; fields below as above
+//	webA checked 5 times in 10s  … time passes, and so many checks come to its machine
+//	webA checked from 10.1.2.1   a check came from this address
+//	webA from 10.1.2.1           what it received last came from this address
 //	down webA                    its address refuses connections and those that were open break; "hang webA" makes it
-//	                             a black hole instead; "up webA" ends both
+//	                             a black hole instead, on open connections too; "up webA" ends both
 //	close webA                   it closes the connection of the request it received last; "reset webA" breaks it off
 //
 // Who is picked, by the cookie values of the servers. Each pick is a request on a connection of its own, without a cookie
@@ -80,10 +85,10 @@ import (
 //
 //	wait 6s                      time passes
 //	house other.hcl              the house is shut down, and one with this configuration of the folder opens
-//	log ~ regexp                 the next line of the access log matches
+//	log ~ regexp                 the next line of the access log matches; "log nothing": there is none
 //	each NAME a b c … end        the lines up to end, for each value ($NAME in the text); the values may also stand
 //	                             below, one on a line. "\n" in a value starts another indented line
-//	repeat 5 … end               the lines up to end, five times ($N counts from 1)
+//	repeat 5 … end               the lines up to end, five times ($N counts from 1; "repeat 9..20": from 9 to 20)
 //
 // At the end, and before "house", everything that came must have been received by a line: a request nobody expected is
 // a failure. Flows play on an in-memory network and on a clock of their own, so waiting costs nothing.
@@ -130,13 +135,13 @@ const patience = 10 * time.Second
 var (
 	alone = map[string]string{
 		"up": "up SERVER", "down": "down SERVER", "hang": "hang SERVER", "close": "close NAME", "reset": "reset NAME",
-		"wait": "wait DURATION", "house": "house FILE", "log": "log ~ REGEXP", "pick": pickUsage,
+		"wait": "wait DURATION", "house": "house FILE", "log": "log ~ REGEXP | nothing", "pick": pickUsage,
 	}
 	acted = map[string]string{
 		">": "NAME > METHOD TARGET | STATUS | EOF", "<": "NAME < METHOD TARGET | STATUS | EOF | nothing",
-		">>": `NAME >> "bytes"`, "<<": `NAME << "bytes"`, "from": "CLIENT from ADDRESS", "to": "CLIENT to ADDRESS:PORT",
-		"tls": "CLIENT tls NAME | off", "new": "CLIENT new", "pick": pickUsage,
-		"checks": "SERVER checks STATUS | hang | reset", "checked": "SERVER checked METHOD TARGET [VERSION]",
+		">>": `NAME >> "bytes"`, "<<": `NAME << "bytes"`, "from": "NAME from ADDRESS", "to": "CLIENT to ADDRESS:PORT",
+		"tls": "CLIENT tls NAME | off", "new": "CLIENT new", "connect": "CLIENT connect", "pick": pickUsage,
+		"checks": "SERVER checks STATUS | hang | reset", "checked": "SERVER checked METHOD TARGET [VERSION] | N times in DURATION | from ADDRESS",
 	}
 	actor = regexp.MustCompile(`^(\*|[A-Za-z][\w./-]*(\|[A-Za-z][\w./-]*)*)$`)
 )
@@ -206,7 +211,12 @@ func (s *step) take() error {
 		}
 	}
 	switch n := len(s.args); s.verb {
-	case ">", "<", "checked":
+	case "checked":
+		if done, err := s.takeChecks(); done || err != nil {
+			return err
+		}
+		return s.takeMessage()
+	case ">", "<":
 		return s.takeMessage()
 	case ">>", "<<":
 		_, quoted, _ := strings.Cut(s.text, s.verb)
@@ -218,11 +228,14 @@ func (s *step) take() error {
 		if s.raw = []byte(text); err != nil || len(text) == 0 {
 			return errUsage
 		}
-	case "new":
+	case "new", "connect":
 		if n != 0 {
 			return errUsage
 		}
 	case "log":
+		if n == 1 && s.args[0] == "nothing" {
+			return nil
+		}
 		if n < 2 || s.args[0] != "~" {
 			return errUsage
 		}
@@ -270,6 +283,21 @@ func (s *step) takeTime() error {
 	}
 	s.args = s.args[:n-2]
 	return nil
+}
+
+// takeChecks reads N times in DURATION, or from ADDRESS. done is false where something else stands.
+func (s *step) takeChecks() (done bool, err error) {
+	switch {
+	case len(s.args) == 2 && s.args[0] == "from":
+		_, err = netip.ParseAddr(s.args[1])
+	case len(s.args) == 4 && s.args[1] == "times" && s.args[2] == "in":
+		if _, err = strconv.ParseUint(s.args[0], 10, 16); err == nil {
+			_, err = duration(s.args[3])
+		}
+	default:
+		return false, nil
+	}
+	return true, err
 }
 
 // takeMessage reads METHOD TARGET [VERSION], STATUS [REASON], EOF or nothing.

@@ -153,10 +153,14 @@ func (n *network) dial(l *loop.Loop, d loop.Dial) (*loop.Conn, error) {
 	return l.Adopt(loop.SocketOf(house, src, d.To.AddrPort))
 }
 
-// serve makes a server listen.
+// serve makes a server listen. A port that was there before stays up, down or silent.
 func (n *network) serve(at netip.AddrPort, arrived func(c *memConn)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if p := n.servers[at]; p != nil {
+		p.arrived = arrived
+		return
+	}
 	n.servers[at] = &port{arrived: arrived}
 }
 
@@ -182,6 +186,7 @@ type half struct {
 	late  bool  // the reader's deadline passed
 	timer *time.Timer
 	gone  bool // the reader went away: writing is an error
+	lost  bool // what is written vanishes
 }
 
 // connPair returns the two ends of a connection: of who dialled and of who accepted.
@@ -219,6 +224,8 @@ func (c *memConn) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
+	case h.lost:
+		return len(p), nil
 	case h.gone:
 		return 0, os.NewSyscallError("write", syscall.EPIPE)
 	case h.err != nil:
@@ -246,17 +253,33 @@ func (c *memConn) Close() error {
 func (c *memConn) Reset() {
 	h := c.out
 	h.mu.Lock()
-	h.buf = nil
+	h.buf, h.lost = nil, false
 	h.mu.Unlock()
 	h.end(os.NewSyscallError("read", syscall.ECONNRESET))
 	c.in.leave()
+}
+
+// Vanish cuts the wire: from now on neither end hears anything of the other, until Reset.
+func (c *memConn) Vanish() {
+	for _, h := range []*half{c.in, c.out} {
+		h.mu.Lock()
+		h.lost = true
+		h.mu.Unlock()
+	}
+}
+
+// vanished reports whether Vanish was called.
+func (c *memConn) vanished() bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.out.lost
 }
 
 // end says that nothing will follow but err.
 func (h *half) end(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.err == nil {
+	if h.err == nil && !h.lost {
 		h.err = err
 	}
 	h.more.Broadcast()

@@ -5,18 +5,22 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"testing/synctest"
+	"time"
 )
 
 // place is an address that servers are played at. Guarded by the player's mu.
 type place struct {
 	at     netip.AddrPort
-	lines  []string // first lines of health checks
-	answer string   // to health checks: a status, "hang" or "reset"
-	check  *wire    // the last health check
-	ends   []*end   // as they arrived
-	owed   []owed   // requests received and not answered
-	last   *end     // of the request received last
+	lines  []string     // first lines of health checks
+	answer string       // to health checks: a status, "hang" or "reset"
+	check  *wire        // the last health check
+	from   []netip.Addr // where health checks came from, in the order they came
+	ends   []*end       // as they arrived
+	owed   []owed       // requests received and not answered
+	last   *end         // of the request received last
 }
 
 // owed is a request that waits for its answer.
@@ -37,8 +41,13 @@ func (p *player) arrived(pl *place, c *memConn) {
 // answerChecks answers the health checks at the start of what came on e. With the player's mu.
 func (pl *place) answerChecks(e *end) {
 	if len(e.in) > 0 && e.in[0] == 0x16 && slices.Contains(pl.lines, tlsCheck) {
+		pl.from = append(pl.from, e.mem.remote.Addr())
 		pl.answerCheck(e, []byte("\x15\x03\x03\x00\x02\x02\x28"), true) // a TLS alert: handshake_failure
 		e.in = nil
+		return
+	}
+	if e.over != nil && !e.spoke && slices.Contains(pl.lines, tcpCheck) {
+		pl.from = append(pl.from, e.mem.remote.Addr())
 		return
 	}
 	for {
@@ -48,6 +57,7 @@ func (pl *place) answerChecks(e *end) {
 		}
 		e.in = e.in[n:]
 		pl.check = w
+		pl.from = append(pl.from, e.mem.remote.Addr())
 		last := strings.HasSuffix(w.start, " HTTP/1.0") || slices.Contains(w.values("Connection"), "close")
 		m := &message{version: "HTTP/1.0", fields: []field{{name: "Content-Length", value: "0"}}}
 		m.status, _ = status(pl.answer)
@@ -55,8 +65,11 @@ func (pl *place) answerChecks(e *end) {
 	}
 }
 
-// tlsCheck stands for the first line of a check that is a TLS hello.
-const tlsCheck = "tls"
+// What stands for the first line of a check that is a TLS hello, and of one that only connects.
+const (
+	tlsCheck = "tls"
+	tcpCheck = "tcp"
+)
 
 func (pl *place) answerCheck(e *end, b []byte, last bool) {
 	switch pl.answer {
@@ -69,6 +82,46 @@ func (pl *place) answerCheck(e *end, b []byte, last bool) {
 			e.conn.Close()
 		}
 	}
+}
+
+// checked plays a line about the health checks of a server.
+func (p *player) checked(s *step, srv *server) error {
+	count := func() (n int) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		seen := map[netip.AddrPort]bool{}
+		for _, at := range srv.ports() {
+			if !seen[at] {
+				n += len(p.places[at].from)
+			}
+			seen[at] = true
+		}
+		return n
+	}
+	if len(s.args) == 4 && s.args[1] == "times" {
+		want, _ := strconv.Atoi(s.args[0])
+		d, err := duration(s.args[3])
+		before := count()
+		time.Sleep(d)
+		synctest.Wait()
+		if got := count() - before; got != want {
+			return fmt.Errorf("%d checks came", got)
+		}
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, at := range srv.ports() {
+		pl := p.places[at]
+		if s.args[0] == "from" {
+			if slices.ContainsFunc(pl.from, func(a netip.Addr) bool { return a.String() == s.args[1] }) {
+				return nil
+			}
+		} else if pl.check != nil {
+			return p.judge(s, pl.check)
+		}
+	}
+	return errors.New("no such check came")
 }
 
 // servers returns the servers that a name in a flow stands for, nil for a client's name.

@@ -67,6 +67,7 @@ type end struct {
 	conn  net.Conn
 	mem   *memConn // what conn runs over
 	in    []byte   // came and not received by a line
+	spoke bool     // something came
 	over  error    // what ended it, after in
 	seen  bool     // a line received the end
 	asked []string // methods of the requests it sent that are not answered
@@ -216,6 +217,7 @@ func (p *player) collect(e *end, each func()) {
 		n, err := e.conn.Read(b)
 		p.mu.Lock()
 		e.in = append(e.in, b[:n]...)
+		e.spoke = e.spoke || n > 0
 		e.over = err
 		if each != nil {
 			each()
@@ -276,6 +278,7 @@ func (p *player) put(c *client, b []byte) error {
 		return fmt.Errorf("its connection is over (%v); a line %q opens another", over, c.name+" new")
 	}
 	_, err := e.conn.Write(b)
+	synctest.Wait() // what the next line does comes after it, on whichever loop
 	return err
 }
 

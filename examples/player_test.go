@@ -97,6 +97,9 @@ func TestPlayerPlays(t *testing.T) {
 		"hang webfarm/webA\nc1 > GET /\nc1 < EOF after 5s\n",
 		"c1 > GET /\nwebA < GET /\nwait 3s\nwebA > 100\nc1 < 100 within 1s\nwebA > 200\nc1 < 200\nc1 < nothing\nwebA < nothing\n",
 		"webA checks 404\nhouse gatehouse.hcl\nwebA checked HEAD /index.html\npick AB\n",
+		"c1 connect\nclose c1\nc1 new\nlog nothing\n",
+		"c1 > GET /\nwebA < GET /\nwebA from 192.168.1.1\nwebA checked from 192.168.1.1\nwebA checked 0 times in 5s\n",
+		"c1 > GET /\nwebA < GET /\nhang webA\nwebA > 200\nc1 < nothing\nup webA\nc1 < EOF\n",
 		"c1 > GET /1\nc2 > GET /2\nc3 > GET /3\nwebA < GET /3\nwebA < GET /1\nwebB < GET /2\nwebA > 203\nc3 < 203\nwebA > 200\nc1 < 200\n",
 	} {
 		if err := playRelay(t, text); err != nil {
@@ -131,6 +134,10 @@ func TestPlayerNotices(t *testing.T) {
 		{"c2 pick 1 same\npick 1 same\nc2 pick 1 other", "got A after A"},
 		{"pick 8 spread A=1 B=2", "wanted 3 of A"},
 		{"down webA\npick A", "pick 1: nothing came"},
+		{"webA checked 2 times in 5s", "0 checks came"},
+		{"webA checked from 10.9.9.9", "no such check came"},
+		{"c1 > GET /\nwebA < GET /\nwebA from 10.9.9.9", "it came from 192.168.1.1"},
+		{"webA from 192.168.1.1", "it received nothing yet"},
 		{"webA checked GET /", `got "HEAD /index.html HTTP/1.0"`},
 		{"webC < GET /", "webC is no server"},
 		{"webC > 200", "webC is no server"},

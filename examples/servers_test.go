@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
 	"testing/synctest"
 	"time"
 )
@@ -23,14 +22,14 @@ func (p *player) asServer(s *step, servers []*server) error {
 			}
 		}
 	case "checked":
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		for _, at := range servers[0].ports() {
-			if w := p.places[at].check; w != nil {
-				return p.judge(s, w)
-			}
+		return p.checked(s, servers[0])
+	case "from":
+		if pl.last == nil {
+			return errors.New("it received nothing yet")
 		}
-		return errors.New("no check came")
+		if got := pl.last.mem.remote.Addr(); got.String() != s.args[0] {
+			return fmt.Errorf("it came from %s", got)
+		}
 	case ">":
 		return p.reply(s, pl)
 	case ">>":
@@ -107,6 +106,7 @@ func (p *player) reply(s *step, pl *place) error {
 		pl.owed = pl.owed[1:]
 	}
 	_, err := o.e.conn.Write(p.spoken(s.msg).send("", o.method))
+	synctest.Wait()
 	return err
 }
 
@@ -149,8 +149,14 @@ func (p *player) request(limit time.Duration, m *message, servers []*server) (w 
 
 // elsewhere says what came to somebody else meanwhile.
 func (p *player) elsewhere() string {
-	if err := p.left(); err != nil {
-		return "; " + strings.ReplaceAll(err.Error(), "\n", "; ")
+	err := p.left()
+	if err == nil {
+		return ""
 	}
-	return ""
+	const most = 3
+	lines := strings.SplitN(err.Error(), "\n", most+1)
+	if len(lines) > most {
+		lines[most] = "…"
+	}
+	return "; " + strings.Join(lines, "; ")
 }

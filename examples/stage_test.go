@@ -98,6 +98,8 @@ func serverOf(b *backend.Config, s *backend.Server) *server {
 		switch {
 		case c.Kind == backend.CheckTLS:
 			srv.checks = append(srv.checks, tlsCheck)
+		case c.Kind == backend.CheckTCP:
+			srv.checks = append(srv.checks, tcpCheck)
 		case strings.Contains(c.Request, " HTTP/"):
 			srv.checks = append(srv.checks, c.Request)
 		default:

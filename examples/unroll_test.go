@@ -111,12 +111,17 @@ func (p *reader) loop(i int, words []string, vars []binding) (int, error) {
 	case len(words) != 2 || body != i+1:
 		return 0, p.errorf(i, "repeat wants one number")
 	default:
-		n, err := strconv.Atoi(words[1])
-		if err != nil || n < 1 || n > maxTurns {
-			return 0, p.errorf(i, "repeat: %q is not a number from 1 to %d", words[1], maxTurns)
+		first, last, ranged := strings.Cut(words[1], "..")
+		if !ranged {
+			first, last = "1", first
 		}
-		for k := range n {
-			values = append(values, strconv.Itoa(k+1))
+		from, err1 := strconv.Atoi(first)
+		to, err2 := strconv.Atoi(last)
+		if err1 != nil || err2 != nil || from < 1 || to < from || to > maxTurns {
+			return 0, p.errorf(i, "repeat: %q is not a number from 1 to %d, nor a range of such", words[1], maxTurns)
+		}
+		for k := from; k <= to; k++ {
+			values = append(values, strconv.Itoa(k))
 		}
 	}
 	if len(values) == 0 {

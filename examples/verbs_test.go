@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
 	"testing/synctest"
 	"time"
 )
@@ -46,6 +45,14 @@ func (p *player) alone(s *step) error {
 		}
 		return p.enter(s.args[0])
 	case "log":
+		if s.args[0] == "nothing" {
+			time.Sleep(time.Second) // lines take a moment
+			synctest.Wait()
+			if line, ok := p.stage.log.next(); ok {
+				return fmt.Errorf("the line is %q", line)
+			}
+			return nil
+		}
 		line, ok := "", false
 		p.await(patience, func() bool { line, ok = p.stage.log.next(); return ok })
 		if re := regexp.MustCompile(p.texts(s.args[0])); !ok {
@@ -71,9 +78,7 @@ func (p *player) alone(s *step) error {
 			}
 			found = true
 			p.net.set(at, state)
-			if state == portDown {
-				p.breakAll(p.places[at])
-			}
+			p.strike(p.places[at], state)
 		}
 	}
 	if err == nil && !found {
@@ -83,12 +88,18 @@ func (p *player) alone(s *step) error {
 	return err
 }
 
-// breakAll breaks the connections of a place.
-func (p *player) breakAll(pl *place) {
+// strike does to the open connections of a place what its new state means for them: a machine that comes back knows those no more
+// that it had when it fell silent.
+func (p *player) strike(pl *place, state portState) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range pl.ends {
-		e.mem.Reset()
+		switch {
+		case state == portHang:
+			e.mem.Vanish()
+		case state == portDown, e.mem.vanished():
+			e.mem.Reset()
+		}
 	}
 }
 

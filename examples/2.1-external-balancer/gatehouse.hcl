@@ -1,0 +1,19 @@
+# Two of these behind an external balancer, which spreads connections over them and looks whether they are there.
+
+log "access" { format = "httplog" }
+
+listen "webfarm" {
+  bind ":80" {}
+
+  balance = "roundrobin"
+  log     = log.access
+
+  monitor { sources = ["192.168.1.254"] }
+  cookie "JSESSIONID" { mode = "prefix" }
+  check "http" { request = "HEAD /index.html HTTP/1.0" }
+
+  server "webA" "192.168.1.11:80" { cookie = "A" }
+  server "webB" "192.168.1.12:80" { cookie = "B" }
+  server "webC" "192.168.1.13:80" { cookie = "C" }
+  server "webD" "192.168.1.14:80" { cookie = "D" }
+}
