@@ -16,6 +16,8 @@ const (
 type buffers struct {
 	bufs   [][]byte
 	smalls [][]byte
+
+	lowBufs, lowSmalls int // the least of their lengths since the last trim
 }
 
 // Buf lends a buffer of BufSize bytes.
@@ -23,6 +25,7 @@ func (m *buffers) Buf() []byte {
 	if n := len(m.bufs); n > 0 {
 		b := m.bufs[n-1]
 		m.bufs = m.bufs[:n-1]
+		m.lowBufs = min(m.lowBufs, n-1)
 		return b
 	}
 	return make([]byte, BufSize)
@@ -47,6 +50,7 @@ func (m *buffers) Small() []byte {
 	if n := len(m.smalls); n > 0 {
 		b := m.smalls[n-1]
 		m.smalls = m.smalls[:n-1]
+		m.lowSmalls = min(m.lowSmalls, n-1)
 		return b
 	}
 	return make([]byte, 0, SmallSize)

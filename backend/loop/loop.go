@@ -37,10 +37,11 @@ type Loop struct {
 	ringing sync.WaitGroup // who is about to ring: the bell is not taken away from them
 	spare   []func()
 
-	quit   atomic.Bool
-	done   chan struct{}
-	panics atomic.Uint64
-	gone   int64 // now, when other goroutines last had their turn
+	quit    atomic.Bool
+	done    chan struct{}
+	panics  atomic.Uint64
+	trimmed int64 // now, when idle memory was last given back
+	gone    int64 // now, when other goroutines last had their turn
 }
 
 func newLoop(id int) *Loop {
@@ -156,6 +157,9 @@ func (l *Loop) turn() {
 		}
 	}
 	l.later()
+	if l.now-l.trimmed >= trimEvery {
+		l.trim()
+	}
 	if l.now-l.gone >= yieldEvery {
 		l.gone = l.now
 		yieldThread()

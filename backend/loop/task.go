@@ -19,14 +19,15 @@ func (f Func) Run() { f() }
 
 // tasks is the part of a loop that runs coroutines.
 type tasks struct {
-	l      *Loop
-	owner  string // race builds: the goroutine of the loop
-	cur    *co    // the running coroutine, nil while the loop itself runs
-	free   []*co
-	live   []*co
-	ready  []*co  // woken: resumed in this turn
-	tired  []*co  // gave way: resumed in the next turn
-	starts []Task // asked for by tasks
+	l       *Loop
+	owner   string // race builds: the goroutine of the loop
+	cur     *co    // the running coroutine, nil while the loop itself runs
+	free    []*co
+	lowFree int // the least of len(free) since the last trim
+	live    []*co
+	ready   []*co  // woken: resumed in this turn
+	tired   []*co  // gave way: resumed in the next turn
+	starts  []Task // asked for by tasks
 
 	running  []*co // the backing arrays of the lists that are being worked off
 	starting []Task
@@ -79,6 +80,7 @@ func (t *tasks) coroutine() *co {
 	if n := len(t.free); n > 0 {
 		c := t.free[n-1]
 		t.free = t.free[:n-1]
+		t.lowFree = min(t.lowFree, n-1)
 		return c
 	}
 	c := &co{l: t.l, at: len(t.live)}
