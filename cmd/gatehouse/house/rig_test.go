@@ -37,8 +37,9 @@ type plan struct {
 	back    string // of the backend
 	bind    string // of its one bind
 	global  string
-	log     string // of the log block, whose lines are JSON
-	more    string // further blocks
+	log     string    // of the log block, whose lines are JSON
+	access  io.Writer // gets them in the place of the rig's book
+	more    string    // further blocks
 	tls     bool
 	loops   int // 2 unless said
 	servers []*origin
@@ -62,7 +63,10 @@ func build(t testing.TB, p plan) *rig {
 	dir := t.TempDir()
 	var b strings.Builder
 	fmt.Fprintf(&b, "global {\n state_dir = %q\n %s\n}\n", dir, p.global)
-	fmt.Fprintf(&b, "log \"access\" {\n format = \"json\"\n %s\n}\n", p.log)
+	if !strings.Contains(p.log, "format") {
+		p.log += "\n format = \"json\""
+	}
+	fmt.Fprintf(&b, "log \"access\" {\n%s\n}\n", p.log)
 	if p.tls {
 		b.WriteString("tls \"own\" { internal = true }\n")
 		p.bind += "\n tls = tls.own"
@@ -102,7 +106,10 @@ func build(t testing.TB, p plan) *rig {
 		r.loops = append(r.loops, l)
 	}
 	var err error
-	r.h, err = house.New(file, house.Options{Loops: r.loops, Log: zap.NewNop(), AccessLog: r.lines})
+	if p.access == nil {
+		p.access = r.lines
+	}
+	r.h, err = house.New(file, house.Options{Loops: r.loops, Log: zap.NewNop(), AccessLog: p.access})
 	if err == nil {
 		err = r.h.Start()
 	}
@@ -608,5 +615,7 @@ func (w *wire) ask(request string) *answer {
 	}
 	return a
 }
+
+var noTime time.Time
 
 const get = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
