@@ -183,7 +183,7 @@ func (f *flow) relay() {
 		n, err := f.read(b[:most])
 		if n > 0 {
 			r.busy = l.Now()
-			if !f.write(b[:n], b) {
+			if !f.write(b[:n], b) || n == readMost && !f.burst() {
 				return
 			}
 			if most = readMost; l.Now()-r.busy > slow {
@@ -210,6 +210,21 @@ func (f *flow) relay() {
 			return
 		}
 	}
+}
+
+// burst lets the kernel move what follows a piece of the greatest size. Measured on loopback, a processor so moves 10 to 45 % more
+// of a download than by copying alone; small messages would cost it 5 to 20 % more, so they are always copied. It reports whether there
+// is a point in going on. It parks.
+func (f *flow) burst() bool {
+	if f.from.T != nil || f.to.T != nil {
+		return true
+	}
+	n, err := loop.SpliceBurst(f.to.C, f.from.C, f.refusal)
+	f.n += n
+	if err != nil {
+		f.refused(err)
+	}
+	return err == nil
 }
 
 // read takes what is there, at most len(b) bytes. It does not park.

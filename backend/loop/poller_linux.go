@@ -15,6 +15,7 @@ const edgeTriggered = 1 << 31 // EPOLLET, as the kernel has it
 // poller is the part of a loop that waits for sockets: one epoll, edge-triggered, each socket registered once for life.
 type poller struct {
 	memory
+	pipes
 	ep, bellFD int
 	conns      []*Conn // by descriptor
 	gen        int32
@@ -140,6 +141,7 @@ func (p *poller) closeAll() {
 }
 
 func (p *poller) close() {
+	p.closePipes()
 	if p.bell == nil {
 		syscall.Close(p.ep)
 		if p.bellFD != 0 {
