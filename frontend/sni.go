@@ -2,8 +2,11 @@ package frontend
 
 import "encoding/binary"
 
-// maxHello bounds a TLS client's hello: with post-quantum keys and a ticket it has some 2 KiB.
-const maxHello = 16 << 10
+// maxHello bounds a TLS client's hello: with post-quantum keys and a ticket it has some 2 KiB, in one record.
+const (
+	maxHello   = 16 << 10
+	maxRecords = 64
+)
 
 // serverName finds the host name that a TLS client asks for in its first message (RFC 8446 4.1.2, RFC 6066 3). What was read of the
 // connection is b. done is false when more of it has to be read first. The name is part of b, or a copy; there is none in what is no such
@@ -11,7 +14,7 @@ const maxHello = 16 << 10
 func serverName(b []byte) (name []byte, done bool) {
 	const handshake, clientHello = 0x16, 1
 	var hello []byte // may be spread over several records (RFC 8446 5.1)
-	for {
+	for range maxRecords {
 		if len(b) < 5 {
 			return nil, !begins(b, []byte{handshake, 3})
 		}
@@ -21,9 +24,9 @@ func serverName(b []byte) (name []byte, done bool) {
 		}
 		part := b[5:min(len(b), 5+size)]
 		if hello == nil {
-			hello = part
+			hello = part[:len(part):len(part)] // so that append makes a copy
 		} else {
-			hello = append(hello[:len(hello):len(hello)], part...)
+			hello = append(hello, part...)
 		}
 		if len(hello) > 0 && hello[0] != clientHello {
 			return nil, true
@@ -42,6 +45,7 @@ func serverName(b []byte) (name []byte, done bool) {
 		}
 		b = b[5+size:]
 	}
+	return nil, true
 }
 
 // nameIn returns the host name in the body of a hello, nil when there is none.
