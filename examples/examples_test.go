@@ -106,12 +106,12 @@ func playFolder(t *testing.T, folder, text string) (err error) {
 	if err != nil {
 		return err
 	}
-	names, dir := f.names(), t.TempDir()
+	l := lot{dir: t.TempDir(), names: f.names()}
 	synctest.Test(t, func(t *testing.T) {
-		n := newNetwork(gateway)
-		err = newPlayer(n, func(file string) (*stage, error) {
-			return loadStage(n, filepath.Join(folder, file), dir, names)
-		}).play(f)
+		l.n = newNetwork(gateway)
+		p := newPlayer(l.n, l.stage)
+		p.folder = folder
+		err = p.play(f)
 	})
 	return err
 }

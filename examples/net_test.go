@@ -20,11 +20,14 @@ import (
 type network struct {
 	gateway netip.Addr // where the house dials from, unless it says otherwise
 
-	mu      sync.Mutex
-	doors   map[netip.AddrPort][]*door // where the house listens, one door for each loop
-	servers map[netip.AddrPort]*port   // where servers listen
-	turn    int                        // spreads newcomers over the doors of an address
-	lastTCP uint16                     // the last client port given away
+	mu       sync.Mutex
+	wires    []*memConn                 // every connection, one end of each
+	cuts     [][2]netip.Prefix          // networks that do not reach each other
+	machines map[netip.Addr]bool        // where houses stand, or stood
+	doors    map[netip.AddrPort][]*door // where the house listens, one door for each loop
+	servers  map[netip.AddrPort]*port   // where servers listen
+	turn     int                        // spreads newcomers over the doors of an address
+	lastTCP  uint16                     // the last client port given away
 }
 
 // door is one listener of the house.
@@ -53,11 +56,33 @@ const (
 func newNetwork(gateway netip.Addr) *network {
 	return &network{
 		gateway: gateway, lastTCP: 40_000,
-		doors: map[netip.AddrPort][]*door{}, servers: map[netip.AddrPort]*port{},
+		doors: map[netip.AddrPort][]*door{}, servers: map[netip.AddrPort]*port{}, machines: map[netip.Addr]bool{},
 	}
 }
 
+// machine is where a house stands.
+type machine struct {
+	*network
+	at netip.Addr // its address; invalid: the gateway, and it listens on whatever address its clients use
+}
+
 // listen is the house's Listen.
+func (m machine) listen(l *loop.Loop, a loop.Addr, accept func(loop.Socket)) (io.Closer, error) {
+	if m.at.IsValid() && !a.Addr().IsValid() {
+		a.AddrPort = netip.AddrPortFrom(m.at, a.Port())
+	}
+	return m.network.listen(l, a, accept)
+}
+
+// dial is the house's Dial.
+func (m machine) dial(l *loop.Loop, d loop.Dial) (*loop.Conn, error) {
+	if m.at.IsValid() && !d.From.IsValid() {
+		d.From = m.at
+	}
+	return m.network.dial(l, d)
+}
+
+// listen opens an address.
 func (n *network) listen(l *loop.Loop, a loop.Addr, accept func(loop.Socket)) (io.Closer, error) {
 	if a.Path != "" || a.FD != "" || a.Host != "" {
 		return nil, fmt.Errorf("listen %v: no such address on this network", a)
@@ -92,21 +117,37 @@ func (d *door) Close() error {
 	return nil
 }
 
-// connect makes a connection from a client to the house.
+// connect makes a connection from a client to a house.
 func (n *network) connect(from netip.Addr, to netip.AddrPort) (net.Conn, error) {
 	n.mu.Lock()
-	doors := n.doors[to]
-	if len(doors) == 0 {
-		doors = n.doors[netip.AddrPortFrom(netip.Addr{}, to.Port())]
+	defer n.mu.Unlock()
+	if n.isCut(from, to.Addr()) {
+		return nil, os.NewSyscallError("connect", syscall.ETIMEDOUT)
 	}
-	if len(doors) == 0 {
-		n.mu.Unlock()
+	d := n.door(to)
+	if d == nil {
+		d = n.door(netip.AddrPortFrom(netip.Addr{}, to.Port()))
+	}
+	if d == nil {
 		return nil, os.NewSyscallError("connect", syscall.ECONNREFUSED)
 	}
+	return n.enter(d, n.from(from), to), nil
+}
+
+// door returns whoever of a house listens on an address, nil when nobody does. With n.mu.
+func (n *network) door(to netip.AddrPort) *door {
+	doors := n.doors[to]
+	if len(doors) == 0 {
+		return nil
+	}
 	n.turn++
-	d := doors[n.turn%len(doors)]
-	client, house := connPair(n.from(from), to)
-	n.mu.Unlock()
+	return doors[n.turn%len(doors)]
+}
+
+// enter makes a connection through a door and returns its outer end. With n.mu.
+func (n *network) enter(d *door, from, to netip.AddrPort) *memConn {
+	client, house := connPair(from, to)
+	n.wires = append(n.wires, client)
 	d.l.Post(func() {
 		if d.closed() {
 			house.Reset()
@@ -114,7 +155,7 @@ func (n *network) connect(from netip.Addr, to netip.AddrPort) (net.Conn, error) 
 		}
 		d.accept(loop.SocketOf(house, house.local, house.remote))
 	})
-	return client, nil
+	return client
 }
 
 // from gives away a client port. With n.mu.
@@ -125,32 +166,74 @@ func (n *network) from(a netip.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(a, n.lastTCP)
 }
 
-// dial is the house's Dial.
+// dial connects a house to a server, or to another house.
 func (n *network) dial(l *loop.Loop, d loop.Dial) (*loop.Conn, error) {
 	from := n.gateway
 	if d.From.IsValid() {
 		from = d.From
 	}
+	to := d.To.AddrPort
 	n.mu.Lock()
-	p, state := n.servers[d.To.AddrPort], portHang
-	if p != nil {
+	src, state := n.from(from), portHang
+	next, p := n.door(to), n.servers[to]
+	switch {
+	case n.isCut(from, to.Addr()):
+	case next != nil:
+		c := n.enter(next, src, to)
+		n.mu.Unlock()
+		return l.Adopt(loop.SocketOf(c, src, to))
+	case p != nil:
 		state = p.state
+	case n.machines[to.Addr()]: // nobody listens there
+		state = portDown
 	}
-	src := n.from(from)
+	if state == portUp {
+		house, server := connPair(src, to)
+		n.wires = append(n.wires, house)
+		n.mu.Unlock()
+		go p.arrived(server)
+		return l.Adopt(loop.SocketOf(house, src, to))
+	}
 	n.mu.Unlock()
-	switch state {
-	case portDown:
+	if state == portDown {
 		return nil, os.NewSyscallError("connect", syscall.ECONNREFUSED)
-	case portHang:
-		if d.Timeout <= 0 {
-			d.Timeout = 127 * time.Second // six SYNs of Linux
-		}
-		l.Sleep(d.Timeout)
-		return nil, os.ErrDeadlineExceeded
 	}
-	house, server := connPair(src, d.To.AddrPort)
-	go p.arrived(server)
-	return l.Adopt(loop.SocketOf(house, src, d.To.AddrPort))
+	if d.Timeout <= 0 {
+		d.Timeout = 127 * time.Second // six SYNs of Linux
+	}
+	l.Sleep(d.Timeout)
+	return nil, os.ErrDeadlineExceeded
+}
+
+// isCut reports whether two addresses do not reach each other. With n.mu.
+func (n *network) isCut(a, b netip.Addr) bool {
+	return slices.ContainsFunc(n.cuts, func(c [2]netip.Prefix) bool {
+		return c[0].Contains(a) && c[1].Contains(b) || c[1].Contains(a) && c[0].Contains(b)
+	})
+}
+
+// cut takes away the line between two networks. Connections over it go on, as far as each end can tell.
+func (n *network) cut(a, b netip.Prefix) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cuts = append(n.cuts, [2]netip.Prefix{a, b})
+	for _, c := range n.wires {
+		if n.isCut(c.local.Addr(), c.remote.Addr()) {
+			c.Vanish()
+		}
+	}
+}
+
+// mend brings all lines back. What was lost meanwhile stays lost, so connections over them break.
+func (n *network) mend() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.wires {
+		if c.vanished() && n.isCut(c.local.Addr(), c.remote.Addr()) {
+			c.Break()
+		}
+	}
+	n.cuts = nil
 }
 
 // serve makes a server listen. A port that was there before stays up, down or silent.
@@ -169,167 +252,4 @@ func (n *network) set(at netip.AddrPort, s portState) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.servers[at].state = s
-}
-
-// memConn is one end of a connection in memory.
-type memConn struct {
-	local, remote netip.AddrPort
-	in, out       *half
-}
-
-// half is one direction of a connection.
-type half struct {
-	mu    sync.Mutex
-	more  *sync.Cond
-	buf   []byte
-	err   error // after buf: io.EOF, or a reset
-	late  bool  // the reader's deadline passed
-	timer *time.Timer
-	gone  bool // the reader went away: writing is an error
-	lost  bool // what is written vanishes
-}
-
-// connPair returns the two ends of a connection: of who dialled and of who accepted.
-func connPair(from, to netip.AddrPort) (client, server *memConn) {
-	a, b := new(half), new(half)
-	a.more, b.more = sync.NewCond(&a.mu), sync.NewCond(&b.mu)
-	return &memConn{local: from, remote: to, in: a, out: b}, &memConn{local: to, remote: from, in: b, out: a}
-}
-
-// Read implements net.Conn.
-func (c *memConn) Read(p []byte) (int, error) {
-	h := c.in
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for {
-		switch {
-		case h.gone:
-			return 0, net.ErrClosed
-		case h.late:
-			return 0, os.ErrDeadlineExceeded
-		case len(h.buf) > 0:
-			n := copy(p, h.buf)
-			h.buf = h.buf[n:]
-			return n, nil
-		case h.err != nil:
-			return 0, h.err
-		}
-		h.more.Wait()
-	}
-}
-
-// Write implements net.Conn. It never blocks.
-func (c *memConn) Write(p []byte) (int, error) {
-	h := c.out
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch {
-	case h.lost:
-		return len(p), nil
-	case h.gone:
-		return 0, os.NewSyscallError("write", syscall.EPIPE)
-	case h.err != nil:
-		return 0, os.NewSyscallError("write", syscall.EPIPE)
-	}
-	h.buf = append(h.buf, p...)
-	h.more.Broadcast()
-	return len(p), nil
-}
-
-// CloseWrite ends what this end says; the other end may go on.
-func (c *memConn) CloseWrite() error {
-	c.out.end(io.EOF)
-	return nil
-}
-
-// Close implements net.Conn.
-func (c *memConn) Close() error {
-	c.out.end(io.EOF)
-	c.in.leave()
-	return nil
-}
-
-// Reset breaks the connection off: the other end reads and writes errors from now on, and what it did not read is lost.
-func (c *memConn) Reset() {
-	h := c.out
-	h.mu.Lock()
-	h.buf, h.lost = nil, false
-	h.mu.Unlock()
-	h.end(os.NewSyscallError("read", syscall.ECONNRESET))
-	c.in.leave()
-}
-
-// Vanish cuts the wire: from now on neither end hears anything of the other, until Reset.
-func (c *memConn) Vanish() {
-	for _, h := range []*half{c.in, c.out} {
-		h.mu.Lock()
-		h.lost = true
-		h.mu.Unlock()
-	}
-}
-
-// vanished reports whether Vanish was called.
-func (c *memConn) vanished() bool {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	return c.out.lost
-}
-
-// end says that nothing will follow but err.
-func (h *half) end(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.err == nil && !h.lost {
-		h.err = err
-	}
-	h.more.Broadcast()
-}
-
-// leave says that the reader went away.
-func (h *half) leave() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.gone, h.buf = true, nil
-	if h.timer != nil {
-		h.timer.Stop()
-	}
-	h.more.Broadcast()
-}
-
-// LocalAddr implements net.Conn.
-func (c *memConn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.local) }
-
-// RemoteAddr implements net.Conn.
-func (c *memConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
-
-// SetDeadline implements net.Conn.
-func (c *memConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
-
-// SetWriteDeadline implements net.Conn: writing never blocks.
-func (c *memConn) SetWriteDeadline(time.Time) error { return nil }
-
-// SetReadDeadline implements net.Conn.
-func (c *memConn) SetReadDeadline(t time.Time) error {
-	h := c.in
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.timer != nil {
-		h.timer.Stop()
-		h.timer = nil
-	}
-	h.late = !t.IsZero() && !t.After(time.Now())
-	if !t.IsZero() && !h.late {
-		var own *time.Timer
-		own = time.AfterFunc(time.Until(t), func() {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			if h.timer == own { // no later deadline took its place
-				h.late = true
-				h.more.Broadcast()
-			}
-		})
-		h.timer = own
-	}
-	h.more.Broadcast()
-	return nil
 }

@@ -115,7 +115,7 @@ func (p *player) meet(m *message, c *client) (string, error) {
 	e := c.now
 	defer func() { c.now = nil; e.conn.Close() }()
 	e.asked = []string{m.method}
-	if _, err := p.request(patience, m, p.stage.servers); err != nil {
+	if _, err := p.request(patience, m, p.cast); err != nil {
 		return "", err
 	}
 	answer := &step{verb: ">", msg: &message{status: 200}}

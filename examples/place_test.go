@@ -128,7 +128,7 @@ func (p *player) checked(s *step, srv *server) error {
 func (p *player) servers(who string) ([]*server, error) {
 	switch who {
 	case "*":
-		return p.stage.servers, nil
+		return p.cast, nil
 	case "it":
 		if p.it == nil {
 			return nil, errors.New("nobody received anything yet")
@@ -138,7 +138,7 @@ func (p *player) servers(who string) ([]*server, error) {
 	var all []*server
 	for name := range strings.SplitSeq(who, "|") {
 		var found *server
-		for _, s := range p.stage.servers {
+		for _, s := range p.cast {
 			if name != s.name && name != s.backend+"/"+s.name {
 				continue
 			}

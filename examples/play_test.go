@@ -14,10 +14,14 @@ import (
 	"sync"
 	"testing/synctest"
 	"time"
+
+	"gatehouse/cmd/gatehouse/admin"
 )
 
 // stage is an open house and what a flow must know of it.
 type stage struct {
+	file    string         // its configuration
+	at      netip.Addr     // the machine it stands on; invalid: the gateway
 	front   netip.AddrPort // where clients go who say nothing else
 	tls     netip.AddrPort // … by TLS
 	servers []*server      // in the order of the configuration
@@ -25,6 +29,11 @@ type stage struct {
 	log     *logLines      // its access log
 	start   func() error   // opens it
 	close   func() error   // shuts it down
+	stop    func()         // makes it shut down, however long that may take, and does not wait
+
+	peek   func(file string) ([]*server, error)     // the servers of a configuration that may be reloaded
+	reload func(file string) *admin.Outcome         // puts a configuration in charge
+	obey   func(admin.Order) (*admin.Obeyed, error) // does what an operator wants
 }
 
 // server is a server of the configuration, played by the flow.
@@ -37,10 +46,13 @@ type server struct {
 
 // player plays a flow. Its own goroutine goes through the steps; one goroutine for each connection collects what comes.
 type player struct {
-	net  *network
-	load func(file string) (*stage, error)
+	net    *network
+	folder string // of the configurations
+	load   func(file string, at netip.Addr) (*stage, error)
 
-	stage   *stage
+	stages  []*stage  // the open houses, in the order they were opened
+	stage   *stage    // the last of them
+	cast    []*server // their servers, which the flow plays
 	clients map[string]*client
 	order   []string // names of clients, as they appeared
 	it      *server  // who received last
@@ -73,15 +85,17 @@ type end struct {
 	asked []string // methods of the requests it sent that are not answered
 }
 
-// newPlayer returns a player on n. load reads a configuration of the folder and builds its house, not yet open.
-func newPlayer(n *network, load func(file string) (*stage, error)) *player {
+// newPlayer returns a player on n. load reads a configuration and builds its house on a machine, not yet open.
+func newPlayer(n *network, load func(file string, at netip.Addr) (*stage, error)) *player {
 	return &player{net: n, load: load, bell: make(chan struct{}, 1)}
 }
 
 // play goes through f, from an open house to a closed one.
 func (p *player) play(f *flow) error {
-	if err := p.enter("gatehouse.hcl"); err != nil {
-		return err
+	if len(f.steps) == 0 || f.steps[0].verb != "house" {
+		if err := p.enter("gatehouse.hcl", netip.Addr{}); err != nil {
+			return err
+		}
 	}
 	for i := range f.steps {
 		if err := p.step(&f.steps[i]); err != nil {
@@ -105,63 +119,12 @@ func (p *player) at(s *step, err error) error {
 	return fmt.Errorf("flow:%s: %s: %s: %w", place, s.title, s.text, err)
 }
 
-// enter opens the house.
-func (p *player) enter(file string) error {
-	st, err := p.load(file)
-	if err != nil {
-		return err
-	}
-	st.log.ring = p.ring
-	p.stage, p.clients, p.order, p.it = st, map[string]*client{}, nil, nil
-	p.places = map[netip.AddrPort]*place{}
-	for _, s := range st.servers {
-		for _, at := range s.ports() {
-			pl := p.places[at]
-			if pl == nil {
-				pl = &place{at: at, answer: "200"}
-				p.places[at] = pl
-			}
-			pl.lines = append(pl.lines, s.checks...)
-		}
-	}
-	for _, pl := range p.places {
-		p.net.serve(pl.at, func(c *memConn) { p.arrived(pl, c) })
-	}
-	if err := st.start(); err != nil {
-		return err
-	}
-	synctest.Wait() // the first health checks are done
-	return nil
-}
-
-// leave closes the house and reports what came and no line received.
-func (p *player) leave() error {
-	synctest.Wait()
-	err := p.left()
-	for _, c := range p.clients {
-		for _, e := range c.ends {
-			e.conn.Close()
-		}
-	}
-	synctest.Wait()
-	err = errors.Join(err, p.stage.close())
-	p.mu.Lock()
-	for _, pl := range p.places {
-		for _, e := range pl.ends {
-			e.conn.Close()
-		}
-	}
-	p.mu.Unlock()
-	synctest.Wait()
-	return err
-}
-
 // left reports what came and no line received.
 func (p *player) left() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var errs []error
-	for _, s := range p.stage.servers {
+	for _, s := range p.cast {
 		for _, e := range p.places[s.at].ends {
 			if len(e.in) > 0 {
 				errs = append(errs, fmt.Errorf("%s got what no line received: %q", s.name, e.in))

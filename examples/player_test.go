@@ -75,7 +75,7 @@ func playRelay(t *testing.T, text string) (err error) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(houseAt.Addr())
-		err = newPlayer(n, func(file string) (*stage, error) { return relayStage(n, file) }).play(f)
+		err = newPlayer(n, func(file string, _ netip.Addr) (*stage, error) { return relayStage(n, file) }).play(f)
 	})
 	return err
 }

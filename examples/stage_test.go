@@ -20,30 +20,57 @@ import (
 
 	"gatehouse/backend"
 	"gatehouse/backend/loop"
+	"gatehouse/cmd/gatehouse/admin"
 	"gatehouse/cmd/gatehouse/config"
 	"gatehouse/cmd/gatehouse/house"
 )
 
-// loadStage builds the house of a configuration on n, as "gatehouse run" would. Where the configuration names certificate files, it
-// gets some made for names, which lie in dir.
-func loadStage(n *network, file, dir string, names []string) (*stage, error) {
+// lot is what houses of a flow are built on.
+type lot struct {
+	n     *network
+	dir   string   // for certificates, and for what houses keep
+	names []string // that clients ask for by TLS
+}
+
+// read reads a configuration and makes it one of a flow: where it names certificate files, it gets some made for the names of the flow;
+// what it keeps lies in a directory of its machine's own; and it has no admin socket, since the flow is the operator.
+func (l lot) read(file string, at netip.Addr, roots *x509.CertPool) (*config.File, *config.Diagnostics, error) {
 	f, diags := config.Load([]string{file}, config.Options{})
 	if diags.HasErrors() {
-		var b strings.Builder
-		return nil, errors.Join(diags.Print(&b), errors.New(b.String()))
+		return f, diags, nil
 	}
-	st := &stage{roots: x509.NewCertPool(), log: new(logLines)}
+	f.Admin = nil
+	f.Global.StateDir = filepath.Join(l.dir, "state-"+at.String())
+	if err := os.MkdirAll(f.Global.StateDir, 0o700); err != nil {
+		return f, diags, err
+	}
 	for _, c := range f.TLS {
-		c.Key, c.Certificate = "", filepath.Join(dir, c.Name+".pem")
-		if err := mint(c.Certificate, names, st.roots); err != nil {
-			return nil, err
+		c.Key, c.Certificate = "", filepath.Join(l.dir, c.Name+".pem")
+		if err := mint(c.Certificate, l.names, roots); err != nil {
+			return f, diags, err
 		}
+	}
+	return f, diags, nil
+}
+
+// stage builds the house of a configuration on the machine at, as "gatehouse run" would. An invalid at is the gateway.
+func (l lot) stage(file string, at netip.Addr) (*stage, error) {
+	m := machine{l.n, at}
+	st := &stage{at: at, roots: x509.NewCertPool(), log: new(logLines)}
+	f, diags, err := l.read(file, at, st.roots)
+	if err != nil || diags.HasErrors() {
+		var b strings.Builder
+		return nil, errors.Join(err, diags.Print(&b), errors.New(b.String()))
+	}
+	home := l.n.gateway
+	if at.IsValid() {
+		home = at
 	}
 	for _, fr := range f.Frontends {
 		for _, b := range fr.Binds {
 			at := b.Address.AddrPort
 			if !at.Addr().IsValid() {
-				at = netip.AddrPortFrom(n.gateway, at.Port())
+				at = netip.AddrPortFrom(home, at.Port())
 			}
 			switch {
 			case b.TLS == "" && !st.front.IsValid():
@@ -53,30 +80,51 @@ func loadStage(n *network, file, dir string, names []string) (*stage, error) {
 			}
 		}
 	}
-	for _, b := range f.Backends {
-		for _, s := range b.Servers {
-			st.servers = append(st.servers, serverOf(b, s))
-		}
-	}
+	st.servers = serversOf(f)
 	loops := []*loop.Loop{loop.NewMem(0), loop.NewMem(1)}
 	stop := func() {
 		for _, l := range loops {
 			l.Stop()
 		}
 	}
+	next := file // what a reload reads
 	h, err := house.New(f, house.Options{
-		Loops: loops, Listen: n.listen, Dial: n.dial, AccessLog: st.log,
+		Loops: loops, Listen: m.listen, Dial: m.dial, AccessLog: st.log,
 		Watch: func(ctx context.Context, _ []string, _ func()) error { <-ctx.Done(); return nil },
+		Load: func() (*config.File, *config.Diagnostics) {
+			f, diags, err := l.read(next, at, st.roots)
+			if err != nil {
+				panic(err) // a directory of the test's own
+			}
+			return f, diags
+		},
 	})
 	if err != nil {
 		stop()
 		return nil, err
 	}
-	st.start = h.Start
+	st.start, st.obey = h.Start, h.Obey
+	st.peek = func(file string) ([]*server, error) {
+		f, diags, err := l.read(file, at, st.roots)
+		if diags.HasErrors() {
+			return nil, err
+		}
+		return serversOf(f), err
+	}
+	st.reload = func(file string) *admin.Outcome {
+		next = file
+		return h.Reload()
+	}
+	soft, hard := context.WithCancel(context.Background())
+	over := make(chan error, 1)
+	shutdown := sync.OnceFunc(func() { go func() { over <- h.Shutdown(soft) }() })
+	st.stop = shutdown
 	st.close = func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		err := h.Shutdown(ctx)
+		t := time.AfterFunc(time.Minute, hard)
+		defer t.Stop()
+		shutdown()
+		err := <-over
+		hard()
 		for _, l := range loops {
 			if n := l.Panics(); n > 0 {
 				err = errors.Join(err, errors.New("panics in tasks: "+strconv.FormatUint(n, 10)))
@@ -88,9 +136,30 @@ func loadStage(n *network, file, dir string, names []string) (*stage, error) {
 	return st, nil
 }
 
+// serversOf lists the servers of a configuration. One without a port is there once for each port that clients come to, as NAME:PORT.
+func serversOf(f *config.File) (list []*server) {
+	for _, b := range f.Backends {
+		for _, s := range b.Servers {
+			if s.Address.Port() != 0 {
+				list = append(list, serverOf(b, s, s.Name, s.Address.AddrPort))
+				continue
+			}
+			for _, fr := range f.Frontends {
+				for _, bind := range fr.Binds {
+					if fr.Backend == b.Name {
+						at := netip.AddrPortFrom(s.Address.Addr(), bind.Address.Port())
+						list = append(list, serverOf(b, s, s.Name+":"+strconv.Itoa(int(at.Port())), at))
+					}
+				}
+			}
+		}
+	}
+	return list
+}
+
 // serverOf is what a flow must know of a server.
-func serverOf(b *backend.Config, s *backend.Server) *server {
-	srv := &server{backend: b.Name, name: s.Name, cookie: s.Cookie, at: s.Address.AddrPort}
+func serverOf(b *backend.Config, s *backend.Server, name string, at netip.AddrPort) *server {
+	srv := &server{backend: b.Name, name: name, cookie: s.Cookie, at: at}
 	if srv.cookie == "" {
 		srv.cookie = s.Name
 	}
@@ -114,9 +183,13 @@ func serverOf(b *backend.Config, s *backend.Server) *server {
 	return srv
 }
 
-// mint writes a certificate for names, with its key, to a file, and makes roots trust it. It is valid now, whenever that is: flows
+// mint writes a certificate for names, with its key, to a file, if there is none, and makes roots trust it. It is valid now, whenever that is: flows
 // play in the year 2000.
 func mint(file string, names []string, roots *x509.CertPool) error {
+	if b, err := os.ReadFile(file); err == nil {
+		roots.AppendCertsFromPEM(b)
+		return nil
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err

@@ -40,10 +40,20 @@ func (p *player) alone(s *step) error {
 		synctest.Wait()
 		return err
 	case "house":
-		if err := p.leave(); err != nil {
-			return err
+		return p.house(s.args)
+	case "stop":
+		st, err := p.stageOf(s.args[0])
+		if err == nil {
+			st.stop()
+			synctest.Wait()
 		}
-		return p.enter(s.args[0])
+		return err
+	case "reload":
+		return p.reload(s.args[0], strings.Join(s.args[1:], " "))
+	case "server":
+		return p.obey(s.args)
+	case "cut", "mend":
+		return p.line(s.args)
 	case "log":
 		if s.args[0] == "nothing" {
 			time.Sleep(time.Second) // lines take a moment
@@ -65,8 +75,12 @@ func (p *player) alone(s *step) error {
 		return p.hangUp(s.args[0], s.verb == "reset")
 	}
 	state := map[string]portState{"up": portUp, "down": portDown, "hang": portHang}[s.verb]
-	name, port, _ := strings.Cut(s.args[0], ":")
+	name, port := s.args[0], ""
 	servers, err := p.servers(name)
+	if len(servers) == 0 && err == nil {
+		name, port, _ = strings.Cut(name, ":")
+		servers, err = p.servers(name)
+	}
 	if err == nil && len(servers) == 0 {
 		err = fmt.Errorf("%s is no server of the configuration", name)
 	}
