@@ -81,15 +81,21 @@ func build(t testing.TB, p plan) *rig {
 		fmt.Fprintf(&b, " server %q %q {}\n", string(rune('A'+i)), a)
 	}
 	fmt.Fprintf(&b, "}\n%s\n", p.more)
+	return raise(t, dir, b.String(), p)
+}
+
+// raise builds the house of a whole configuration, on ports the kernel chooses. Of p the loops, tls and access count.
+func raise(t testing.TB, dir, text string, p plan) *rig {
+	t.Helper()
 	name := filepath.Join(dir, "gatehouse.hcl")
-	if err := os.WriteFile(name, []byte(b.String()), 0o600); err != nil {
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	file, diags := config.Load([]string{name}, config.Options{})
 	if diags.HasErrors() {
 		var out strings.Builder
 		diags.Print(&out)
-		t.Fatalf("configuration:\n%s\n%s", b.String(), out.String())
+		t.Fatalf("configuration:\n%s\n%s", text, out.String())
 	}
 	for _, f := range file.Frontends {
 		for _, b := range f.Binds {
