@@ -74,6 +74,7 @@ func TestByteByByte(t *testing.T) { // row 29
 
 // TestSlowHead is row 38: the time for a head is for the whole of it, and begins with the connection.
 func TestSlowHead(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, tls bool) {
 		for _, x := range []struct{ name, dribble string }{
 			{"head", "GET / HTTP/1.1\r\nHost: a.test\r\nX-Slow: " + strings.Repeat("a", 1000)},
@@ -125,6 +126,7 @@ func TestSlowHead(t *testing.T) {
 
 // TestSilentConnections end without a word: nobody asked anything (row 48).
 func TestSilentConnections(t *testing.T) {
+	t.Parallel()
 	for _, x := range []struct {
 		log  string
 		line bool
@@ -174,6 +176,7 @@ func TestTLSToPlainPort(t *testing.T) {
 }
 
 func TestSilentContent(t *testing.T) { // row 39
+	t.Parallel()
 	everywhere(t, func(t *testing.T, tls bool) {
 		for _, framing := range []string{"Content-Length: 10\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"} {
 			over := make(chan struct{})
@@ -194,6 +197,7 @@ func TestSilentContent(t *testing.T) { // row 39
 
 // TestSilentReader is row 40: a client that takes nothing is cut, and its server freed.
 func TestSilentReader(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, tls bool) {
 		over := make(chan struct{})
 		o := newOrigin(t, func(w *wire) {
@@ -214,6 +218,7 @@ func TestSilentReader(t *testing.T) {
 
 // TestLongExchange takes longer than a head may: the connection goes on all the same, and so does an upload when the client has no limit.
 func TestLongExchange(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, tls bool) {
 		release := make(chan struct{})
 		o := newOrigin(t, func(w *wire) {
@@ -244,6 +249,7 @@ func TestLongExchange(t *testing.T) {
 }
 
 func TestMaxConnections(t *testing.T) {
+	t.Parallel()
 	for _, where := range []string{"frontend", "process"} {
 		t.Run(where, func(t *testing.T) {
 			p := plan{servers: []*origin{newOrigin(t, nil)}, loops: 2}
@@ -445,6 +451,7 @@ func clientHello(t *testing.T) []byte {
 }
 
 func TestHandshakeTimeout(t *testing.T) {
+	t.Parallel()
 	r := build(t, plan{servers: []*origin{newOrigin(t, nil)}, tls: true, front: `timeouts { request = "300ms" }`})
 	hello := clientHello(t)
 	for _, send := range []string{"", string(hello[:1]), string(hello[:len(hello)-1]), string(hello)} {

@@ -164,6 +164,7 @@ func TestInterimResponses(t *testing.T) {
 const expecting = "POST / HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
 
 func TestExpectation(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, tls bool) {
 		t.Run("server continues", func(t *testing.T) {
 			o := newOrigin(t, func(w *wire) {

@@ -34,6 +34,7 @@ func TestRefusedServerFailsOver(t *testing.T) {
 
 // TestBlackHole is a server that does not even refuse: it costs one connect timeout.
 func TestBlackHole(t *testing.T) {
+	t.Parallel()
 	hole := blackHole(t)
 	b := newOrigin(t, nil)
 	r := build(t, plan{at: []string{hole}, servers: []*origin{b}, back: `
@@ -74,6 +75,7 @@ func blackHole(t *testing.T) string {
 
 // TestNoRedispatch: a holder whose server is gone and who may not leave it is told so, after the retries.
 func TestNoRedispatch(t *testing.T) {
+	t.Parallel()
 	a, b := newOrigin(t, nil), newOrigin(t, nil)
 	r := build(t, plan{servers: []*origin{a, b}, back: `
 	cookie "S" {}
@@ -108,6 +110,7 @@ func TestNoRetries(t *testing.T) {
 
 // TestRestartOfTheOnlyServer: a server that is back within the retries has lost no request.
 func TestRestartOfTheOnlyServer(t *testing.T) {
+	t.Parallel()
 	a := newOrigin(t, nil)
 	r := build(t, plan{servers: []*origin{a}})
 	a.stop()

@@ -264,6 +264,7 @@ func TestNoAnswerFromOneOfTwo(t *testing.T) {
 }
 
 func TestServerTimeout(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, func(w *wire) { w.request(); w.rest() })
 	r := build(t, plan{servers: []*origin{o}, back: `timeouts { server = "100ms" }`})
 	c := r.client()
@@ -283,6 +284,7 @@ func TestServerTimeout(t *testing.T) {
 }
 
 func TestServerStallsInTheMiddle(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, func(w *wire) {
 		w.request()
 		w.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
@@ -302,6 +304,7 @@ func TestServerStallsInTheMiddle(t *testing.T) {
 // TestCutWithoutLength is an answer that only the end of the connection would end: when the server breaks off, the client of HTTP/1.0 must not
 // take what it has for the whole.
 func TestCutWithoutLength(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, func(w *wire) {
 		w.request()
 		w.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
@@ -389,6 +392,7 @@ func TestEarlyAnswers(t *testing.T) {
 
 // TestServerReadsNothing is a server that takes the connection and no request: the upload stops and the client is told in time.
 func TestServerReadsNothing(t *testing.T) {
+	t.Parallel()
 	stop := make(chan struct{})
 	o := newOrigin(t, func(w *wire) { <-stop })
 	defer close(stop)
@@ -440,6 +444,7 @@ func TestServerEndsDuringUpload(t *testing.T) {
 
 // TestSlowUploadIsNotTheServersFault: the server may think for as long as the client sends, and as long as its timeout after that.
 func TestSlowUploadIsNotTheServersFault(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, nil)
 	r := build(t, plan{servers: []*origin{o}, back: `timeouts { server = "300ms" }`})
 	c := r.client()

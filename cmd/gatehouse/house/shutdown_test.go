@@ -105,6 +105,7 @@ func TestShutdownFinishesWhatIsUnderWay(t *testing.T) {
 
 // TestShutdownAndIdleConnections: a request that is on its way is answered, and told that it was the last one; then the rest is closed.
 func TestShutdownAndIdleConnections(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, tls bool) {
 		o := newOrigin(t, nil)
 		r := build(t, plan{servers: []*origin{o}, tls: tls, loops: 2})

@@ -150,6 +150,7 @@ func TestGreatUpload(t *testing.T) {
 // TestSlowReaderStopsTheServer has a client that does not read: what the house takes from the server meanwhile is bounded by the sockets'
 // buffers, and all of it arrives when the client goes on.
 func TestSlowReaderStopsTheServer(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, tls bool) {
 		const size = 256 << 20
 		var sent atomic.Int64
@@ -202,6 +203,7 @@ func TestSlowReaderStopsTheServer(t *testing.T) {
 
 // TestSlowServerStopsTheClient is the same the other way round.
 func TestSlowServerStopsTheClient(t *testing.T) {
+	t.Parallel()
 	const size = 256 << 20
 	goOn := make(chan struct{})
 	o := newOrigin(t, func(w *wire) {
@@ -444,6 +446,10 @@ func TestManyAtOnce(t *testing.T) {
 	})
 	r := build(t, plan{servers: []*origin{o}, loops: 2, back: `cookie "S" {}`})
 	const clients = 20
+	rounds := 50
+	if raceEnabled {
+		rounds = 15
+	}
 	errs := make(chan error, clients)
 	for k := range clients {
 		go func() {
@@ -455,7 +461,7 @@ func TestManyAtOnce(t *testing.T) {
 				defer nc.Close()
 				c := newWire(t, nc)
 				rnd := rand.New(rand.NewPCG(uint64(k), 0))
-				for i := range 50 {
+				for i := range rounds {
 					target, body := fmt.Sprintf("/%c%d", 'a'+k, i), strings.Repeat(string(rune('A'+k)), rnd.IntN(100_000))
 					go c.send(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", target, len(body), body))
 					a, err := c.answer("POST")

@@ -149,6 +149,7 @@ func TestWrongUpgrade(t *testing.T) {
 }
 
 func TestWebSocketIdle(t *testing.T) {
+	t.Parallel()
 	o := newOrigin(t, func(w *wire) {
 		w.request()
 		w.send(switching)
