@@ -1,0 +1,309 @@
+package house_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var quietLog = log.New(io.Discard, "", 0)
+
+// authority issues certificates.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	file string // its certificate in PEM
+}
+
+func newAuthority(t testing.TB) *authority {
+	t.Helper()
+	a := &authority{file: filepath.Join(t.TempDir(), "ca.pem")}
+	a.cert, a.key = sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true}, nil)
+	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+	if err := os.WriteFile(a.file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// sign issues a certificate of a new key, by nobody but itself when by is nil.
+func sign(t testing.TB, c *x509.Certificate, by *authority) (*x509.Certificate, *ecdsa.PrivateKey) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SerialNumber = big.NewInt(time.Now().UnixNano())
+	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	issuer, signer := c, key
+	if by != nil {
+		issuer, signer = by.cert, by.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, issuer, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert, key
+}
+
+// issue issues a certificate for a name.
+func (a *authority) issue(t testing.TB, name string) tls.Certificate {
+	t.Helper()
+	cert, key := sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}}, a)
+	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
+}
+
+func selfSigned(t testing.TB, name string) tls.Certificate {
+	t.Helper()
+	return newAuthority(t).issue(t, name)
+}
+
+// writePair writes a certificate and its key into one file.
+func writePair(t testing.TB, c tls.Certificate) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
+	b = append(b, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
+	file := filepath.Join(t.TempDir(), "pair.pem")
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// counting is a server that counts TLS handshakes and how many of them resumed a session.
+type counting struct {
+	handshakes, resumed atomic.Int64
+	mu                  sync.Mutex // guards names
+	names               []string   // that were asked for
+	shown               []string   // names in client certificates
+}
+
+// serveTLS serves HTTP over TLS.
+func serveTLS(t testing.TB, c *tls.Config, h http.Handler) (addr string, n *counting) {
+	t.Helper()
+	n = &counting{}
+	c.VerifyConnection = func(s tls.ConnectionState) error {
+		n.handshakes.Add(1)
+		if s.DidResume {
+			n.resumed.Add(1)
+		}
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.names = append(n.names, s.ServerName)
+		for _, cert := range s.PeerCertificates {
+			n.shown = append(n.shown, cert.Subject.CommonName)
+		}
+		return nil
+	}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: h, ErrorLog: quietLog}
+	var running sync.WaitGroup
+	running.Go(func() { s.Serve(ln) })
+	t.Cleanup(func() {
+		s.Close()
+		running.Wait()
+	})
+	return ln.Addr().String(), n
+}
+
+// hello answers every request.
+var hello = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	io.Copy(io.Discard, r.Body)
+	fmt.Fprint(w, "hello ", r.Header.Get("X-Forwarded-Proto"))
+})
+
+// TestServerTLS: servers are spoken to over TLS, on connections that are kept, and new ones resume the session of old ones.
+func TestServerTLS(t *testing.T) {
+	ca := newAuthority(t)
+	addr, n := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, "app.test")}, ClientAuth: tls.RequestClientCert}, hello)
+	r, book := site(t, `
+listen "www" {
+  log = log.access
+  bind "127.0.0.1:1" {}
+  server "A" "`+addr+`" {
+    tls {
+      ca          = "`+ca.file+`"
+      server_name = "app.test"
+      certificate = "`+writePair(t, ca.issue(t, "gatehouse"))+`"
+    }
+  }
+}`)
+	w := r.connect(0)
+	for i := range 20 {
+		a := w.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
+		if a.status != 200 || a.body != "hello http" {
+			t.Fatalf("request %d: %d %q", i, a.status, a.body)
+		}
+		book.next(t)
+	}
+	if h := n.handshakes.Load(); h > 2 { // one for each loop, at most
+		t.Errorf("%d handshakes for 20 requests of one client", h)
+	}
+	for range 4 {
+		r.connect(0).ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if slices.ContainsFunc(n.names, func(s string) bool { return s != "app.test" }) {
+		t.Errorf("asked for %q", n.names)
+	}
+	if !slices.Contains(n.shown, "gatehouse") {
+		t.Errorf("showed the certificates of %q", n.shown)
+	}
+}
+
+// TestServerTLSResumes: a session is resumed by the next connection.
+func TestServerTLSResumes(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		ca := newAuthority(t)
+		addr, n := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, "app.test")}, MaxVersion: version}, hello)
+		r, _ := site(t, `
+listen "farm" {
+  mode = "tcp"
+  bind "127.0.0.1:1" {}
+  server "A" "`+addr+`" {
+    tls {
+      ca          = "`+ca.file+`"
+      server_name = "app.test"
+    }
+  }
+}`)
+		for range 5 {
+			if a := r.connect(0).ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); a.status != 200 {
+				t.Fatalf("got %d", a.status)
+			}
+		}
+		if h, resumed := n.handshakes.Load(), n.resumed.Load(); h != 5 || resumed != 4 {
+			t.Errorf("%s: %d handshakes, %d of them resumed", tls.VersionName(version), h, resumed)
+		}
+	}
+}
+
+// TestServerTLSRefuses: a server that is not who it should be gets nothing, in either mode, and the log says why.
+func TestServerTLSRefuses(t *testing.T) {
+	ca := newAuthority(t)
+	addr, _ := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, "app.test")}}, hello)
+	plain := newOrigin(t, func(w *wire) { w.send("HTTP/1.0 400 What?\r\n\r\n"); w.rest() })
+	for _, tt := range []struct{ name, addr, tls, want string }{
+		{"an unknown authority", addr, `server_name = "app.test"`, "certificate signed by unknown authority"},
+		{"another name", addr, `server_name = "other.test"
+      ca = "` + ca.file + `"`, "not other.test"},
+		{"no TLS at all", plain.addr, `verify = false`, "first record does not look like a TLS handshake"},
+		{"the address is not in the certificate", addr, `ca = "` + ca.file + `"`, "127.0.0.1"},
+	} {
+		for _, mode := range []string{"http", "tcp"} {
+			t.Run(tt.name+", "+mode, func(t *testing.T) {
+				r := raise(t, t.TempDir(), fmt.Sprintf(`
+global { state_dir = %q }
+log "access" { format = "json" }
+listen "www" {
+  mode = %q
+  log  = log.access
+  retries = 0
+  bind "127.0.0.1:1" {}
+  server "A" %q {
+    tls {
+      %s
+    }
+  }
+}`, t.TempDir(), mode, tt.addr, tt.tls), plan{})
+				w := r.connect(0)
+				w.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+				got, _ := w.rest()
+				if mode == "http" != strings.HasPrefix(got, "HTTP/1.1 503 ") || mode == "tcp" && got != "" {
+					t.Errorf("the client got %.100q", got)
+				}
+				if l := r.line(); !strings.HasPrefix(l.Termination, "SC") || !strings.Contains(l.Error, tt.want) {
+					t.Errorf("logged %s %q, want SC and %q", l.Termination, l.Error, tt.want)
+				}
+			})
+		}
+	}
+}
+
+// TestServerTLSUnverified: verify = false takes any certificate.
+func TestServerTLSUnverified(t *testing.T) {
+	addr, _ := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{selfSigned(t, "whoever")}}, hello)
+	r, _ := site(t, `
+listen "www" {
+  bind "127.0.0.1:1" {}
+  server "A" "`+addr+`" {
+    tls { verify = false }
+  }
+}`)
+	if a := r.connect(0).ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"); a.status != 200 {
+		t.Errorf("got %d", a.status)
+	}
+}
+
+// TestServerTLSChecks: checks of the server's own port go over TLS as its traffic does; those of another port do not.
+func TestServerTLSChecks(t *testing.T) {
+	ca := newAuthority(t)
+	var checked atomic.Int64
+	addr, _ := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, "app.test")}}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "HEAD" {
+			checked.Add(1)
+		}
+	}))
+	alive := newOrigin(t, nil)
+	_, port, _ := strings.Cut(alive.addr, ":")
+	for _, tt := range []struct {
+		check, name string
+		status      int
+	}{
+		{`check "http" { request = "HEAD /" }`, "app.test", 200},
+		{`check "tcp" {}`, "app.test", 200},
+		{`check "tls" {}`, "app.test", 200},
+		{"check \"http\" {\n request = \"HEAD / HTTP/1.1\"\n port = " + port + "\n}", "app.test", 200},
+		{`check "http" { request = "HEAD /" }`, "other.test", 503},
+		{`check "tcp" {}`, "other.test", 503},
+	} {
+		r, _ := site(t, `
+listen "www" {
+  bind "127.0.0.1:1" {}
+  `+tt.check+`
+  server "A" "`+addr+`" {
+    tls {
+      ca          = "`+ca.file+`"
+      server_name = "`+tt.name+`"
+    }
+  }
+}`)
+		<-r.h.Pool("www").Ready()
+		if a := r.connect(0).ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"); a.status != tt.status {
+			t.Errorf("%s of %s: got %d, want %d", tt.check, tt.name, a.status, tt.status)
+		}
+		r.shutdown(0)
+	}
+	if checked.Load() == 0 {
+		t.Error("the server saw no check")
+	}
+}
