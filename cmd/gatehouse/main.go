@@ -20,6 +20,7 @@ const (
 	exitFailed  = 1
 	exitUsage   = 2
 	exitInvalid = 3 // the configuration is
+	exitAbsent  = 5 // no gatehouse runs that could be asked
 )
 
 // A failure ends the command with an exit code of its own. Any other error that reaches main is one of usage.
@@ -52,6 +53,10 @@ func commands() []*cobra.Command {
 		demoCommand(),
 		validateCommand(),
 		fmtCommand(),
+		convertCommand(),
+		reloadCommand(),
+		statusCommand(),
+		serverCommand(),
 		versionCommand(),
 	}
 }
@@ -88,7 +93,8 @@ func rootCommand() *cobra.Command {
 		Long: `Gatehouse stands in front of a web site: it ends TLS, caches, and balances the load over servers whose
 health it watches. One HCL file describes all of it; "gatehouse help" lists what the file may hold.
 
-Results go to stdout, talk goes to stderr. Exit codes: 0 well, 1 failed, 2 usage, 3 invalid configuration.`,
+Results go to stdout, talk goes to stderr. Exit codes: 0 well, 1 failed, 2 usage, 3 invalid configuration,
+5 not running.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,

@@ -2,13 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -27,18 +22,22 @@ func runCommand() *cobra.Command {
 		Short: "Serve",
 		Long: `Run serves what the configuration describes, in the foreground, until a signal ends it:
 
+  HUP         read the configuration anew and put it in charge, or refuse it as a whole: see "gatehouse reload --help"
   TERM, INT   stop accepting, let open exchanges finish within global.shutdown_grace, end; a second one ends at once
   USR1        stop accepting and end when the last exchange ends, however long that takes
   USR2        reopen log files
 
+On a stop, frontends with a grace go on accepting for that long, while their monitor uri already answers 503; shutdown_grace begins
+when it is over. Under systemd with Type=notify-reload, gatehouse says when it is ready, reloads and stops.
+
 Exit codes: 0 ended by a signal, 1 failed, 2 usage, 3 invalid configuration.`,
 		Args: noWords,
 		RunE: func(c *cobra.Command, _ []string) error {
-			file, names, err := flags.load(c)
+			file, _, err := flags.load(c)
 			if err != nil {
 				return err
 			}
-			return serve(c, file, names)
+			return serve(c, file, &flags)
 		},
 	}
 	flags.add(c.Flags())
@@ -54,57 +53,46 @@ func newLogger(c *cobra.Command) *zap.Logger {
 	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(e), zapcore.Lock(zapcore.AddSync(c.ErrOrStderr())), zap.InfoLevel))
 }
 
-// tuneMemory lets the heap grow to five times what is in use before it is collected: there is little in use, and
-// collections cost 3 % of the requests per second. The limit keeps that from being too much on a small machine.
-func tuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		if n := machineMemory(); n > 0 {
-			debug.SetMemoryLimit(n / 10 * 7)
-		}
-	}
-}
-
-// machineMemory returns the bytes of memory this process may use, 0 when that is unknown.
-func machineMemory() int64 {
-	var most int64
-	if b, err := os.ReadFile("/proc/meminfo"); err == nil {
-		for line := range strings.Lines(string(b)) {
-			var kib int64
-			if n, _ := fmt.Sscanf(line, "MemTotal: %d kB", &kib); n == 1 {
-				most = kib << 10
-			}
-		}
-	}
-	for _, name := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			continue
-		}
-		if n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64); err == nil && n > 0 && (most == 0 || n < most) {
-			most = n
-		}
-	}
-	return most
-}
-
 // serve runs a house until a signal ends it.
-func serve(c *cobra.Command, file *config.File, names []string) error {
+func serve(c *cobra.Command, file *config.File, flags *configFlags) error {
 	tuneMemory()
+	tidy, stopTidying := context.WithCancel(context.Background())
+	defer stopTidying()
+	go tidyMemory(tidy)
 	log := newLogger(c)
 	defer log.Sync()
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
+	signal.Ignore(syscall.SIGPIPE) // or whoever reads the log from stdout could end the process by going away
 
 	loops, stop, err := house.StartLoops(log)
 	if err != nil {
 		return failed(err)
 	}
 	defer stop()
-	h, err := house.New(file, house.Options{Loops: loops, Log: log})
+	tell := func(state string) {
+		if err := notify(state); err != nil {
+			log.Warn("systemd not told", zap.String("state", state), zap.Error(err))
+		}
+	}
+	h, err := house.New(file, house.Options{
+		Loops: loops, Log: log, Version: version(), Configuration: flags.paths,
+		Load: func() (*config.File, *config.Diagnostics) {
+			file, diags, err := flags.read()
+			if err != nil {
+				panic(err) // the flags were all right when the process started, and so they are
+			}
+			return file, diags
+		},
+		Reloading: func() { tell(serviceReloading()) },
+		Reloaded: func(was, is *config.File) {
+			if err := movePID(was.Global.PIDFile, is.Global.PIDFile); err != nil {
+				log.Error("pid file not moved", zap.Error(err))
+			}
+			tell(serviceReady)
+		},
+	})
 	if err != nil {
 		return failed(err)
 	}
@@ -116,33 +104,37 @@ func serve(c *cobra.Command, file *config.File, names []string) error {
 			h.Shutdown(canceled())
 			return failed(err)
 		}
-		defer os.Remove(pid)
 	}
-	log.Info("serving", zap.Strings("configuration", names), zap.Stringers("addresses", h.Addresses()))
+	defer func() { removePID(h.Configuration().Global.PIDFile) }()
+	log.Info("serving", zap.Strings("configuration", flags.paths), zap.Stringers("addresses", h.Addresses()))
+	tell(serviceReady)
 	for s := range signals {
 		switch s {
 		case syscall.SIGUSR2:
 			h.ReopenLogs()
-			continue
 		case syscall.SIGHUP:
-			log.Warn("reload is not available in this version; restart to take a new configuration")
-			continue
+			go h.Reload() // which says itself what became of it; others that come meanwhile wait for their turn together
+		case syscall.SIGUSR1:
+			tell(serviceStopping)
+			return failed(drain(h, log, 0, signals))
+		default:
+			limit := h.Configuration().Global.ShutdownGrace
+			if limit > 0 {
+				limit += h.Grace()
+			}
+			tell(serviceStopping)
+			return failed(drain(h, log, limit, signals))
 		}
-		grace := file.Global.ShutdownGrace
-		if s == syscall.SIGUSR1 {
-			grace = 0
-		}
-		return failed(drain(h, log, grace, signals))
 	}
 	return nil
 }
 
-// drain ends the house gracefully, at once when a second signal comes. grace 0 or less: no limit.
-func drain(h *house.House, log *zap.Logger, grace time.Duration, signals <-chan os.Signal) error {
-	log.Info("stopping", zap.Int("connections", h.Connections()), zap.Duration("grace", grace))
+// drain ends the house gracefully, at once when a second signal comes. limit 0 or less: none.
+func drain(h *house.House, log *zap.Logger, limit time.Duration, signals <-chan os.Signal) error {
+	log.Info("stopping", zap.Int("connections", h.Connections()), zap.Duration("within", limit))
 	ctx, cancel := context.WithCancel(context.Background())
-	if grace > 0 {
-		ctx, cancel = context.WithTimeout(ctx, grace)
+	if limit > 0 {
+		ctx, cancel = context.WithTimeout(context.Background(), limit)
 	}
 	defer cancel()
 	done := make(chan error, 1)
@@ -157,8 +149,13 @@ func drain(h *house.House, log *zap.Logger, grace time.Duration, signals <-chan 
 			}
 			return nil
 		case s := <-signals:
-			if s == syscall.SIGTERM || s == os.Interrupt {
+			switch s {
+			case syscall.SIGTERM, os.Interrupt:
 				cancel()
+			case syscall.SIGUSR2:
+				h.ReopenLogs()
+			case syscall.SIGHUP:
+				log.Warn("no reload any more: gatehouse is stopping")
 			}
 		}
 	}
@@ -169,24 +166,4 @@ func canceled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
-}
-
-// writePID writes the number of this process, unless another live process is named there.
-func writePID(name string) error {
-	if b, err := os.ReadFile(name); err == nil {
-		if n, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && n != os.Getpid() && alive(n) {
-			return fmt.Errorf("pid file %s names process %d, which is running: end it, or give this one another pid_file", name, n)
-		}
-	}
-	tmp := name + ".new"
-	if err := os.WriteFile(tmp, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
-		return fmt.Errorf("pid file: %w", err)
-	}
-	return os.Rename(tmp, name)
-}
-
-// alive reports whether a process is running.
-func alive(pid int) bool {
-	err := syscall.Kill(pid, 0)
-	return err == nil || errors.Is(err, syscall.EPERM)
 }

@@ -30,16 +30,31 @@ func (f *configFlags) add(flags *pflag.FlagSet) {
 // load reads the configuration the flags name, with the files it names in turn, and prints to the command's stderr all that
 // is wrong with it. The error, if any, says no more and has the right exit code. Names is what was read.
 func (f *configFlags) load(c *cobra.Command) (file *config.File, names []string, err error) {
-	names = f.paths
-	if len(names) == 0 {
+	file, diags, err := f.read()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := diags.Print(c.ErrOrStderr()); err != nil {
+		return nil, nil, failed(err)
+	}
+	if diags.HasErrors() {
+		return nil, nil, &failure{exitInvalid, nil}
+	}
+	return file, f.paths, nil
+}
+
+// read is load without a word. Where no flag names a configuration, the one that is found is remembered: the next read is of the same
+// one.
+func (f *configFlags) read() (*config.File, *config.Diagnostics, error) {
+	if len(f.paths) == 0 {
 		for _, name := range defaultConfigs {
 			if _, err := os.Stat(name); err == nil {
-				names = []string{name}
+				f.paths = []string{name}
 				break
 			}
 		}
 	}
-	if len(names) == 0 {
+	if len(f.paths) == 0 {
 		return nil, nil, &failure{exitInvalid, fmt.Errorf("no configuration: neither %s exists; name one with -c", strings.Join(defaultConfigs, " nor "))}
 	}
 	vars := map[string]string{}
@@ -50,15 +65,9 @@ func (f *configFlags) load(c *cobra.Command) (file *config.File, names []string,
 		}
 		vars[name] = value
 	}
-	file, diags := config.Load(names, config.Options{Vars: vars})
+	file, diags := config.Load(f.paths, config.Options{Vars: vars})
 	file.VerifyFiles()
-	if err := diags.Print(c.ErrOrStderr()); err != nil {
-		return nil, nil, failed(err)
-	}
-	if diags.HasErrors() {
-		return nil, nil, &failure{exitInvalid, nil}
-	}
-	return file, names, nil
+	return file, diags, nil
 }
 
 func validateCommand() *cobra.Command {

@@ -49,10 +49,10 @@ func tone(s Server) string {
 	switch {
 	case s.Newcomers:
 		return "good"
-	case s.Holders, s.Operator != "ready":
-		return "fair"
+	case s.Health == "down":
+		return "bad"
 	}
-	return "bad"
+	return "fair"
 }
 
 // Page is the open status page.

@@ -112,6 +112,7 @@ type Outcome struct {
 	Generation  int       `json:"generation"`            // that serves now
 	Changes     []string  `json:"changes,omitempty"`     // from the old configuration to the new, in words
 	Notes       []string  `json:"notes,omitempty"`       // what an operator might not expect
+	Unwilling   string    `json:"unwilling,omitempty"`   // why it was refused without a look at the configuration
 	Errors      int       `json:"errors"`                // in the diagnostics
 	Warnings    int       `json:"warnings"`              // in the diagnostics
 	Diagnostics string    `json:"diagnostics,omitempty"` // as "gatehouse validate" prints them
@@ -163,4 +164,16 @@ func (s *Server) InWords() string {
 		text += ": " + holders
 	}
 	return text
+}
+
+// Server finds a server, nil when there is none of that name.
+func (s *Status) Server(backend, name string) *Server {
+	for i := range s.Backends {
+		for j := range s.Backends[i].Servers {
+			if v := &s.Backends[i].Servers[j]; v.Backend == backend && v.Name == name {
+				return v
+			}
+		}
+	}
+	return nil
 }

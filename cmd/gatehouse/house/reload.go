@@ -52,7 +52,7 @@ func (h *House) Reload() *admin.Outcome {
 
 // unwilling refuses a reload whatever the configuration says.
 func (h *House) unwilling(out *admin.Outcome, why string) *admin.Outcome {
-	out.Errors, out.Diagnostics, out.Generation = 1, why+"\n", h.gen.Load().number
+	out.Unwilling, out.Generation = why, h.gen.Load().number
 	return out
 }
 
@@ -103,10 +103,12 @@ func (h *House) tell(out *admin.Outcome) {
 		h.o.Log.Info("reload: " + line)
 	}
 	switch {
+	case out.Unwilling != "":
+		h.o.Log.Warn("no reload: " + out.Unwilling)
 	case !out.Done:
-		h.o.Log.Error("reload refused: generation "+fmt.Sprint(out.Generation)+" serves on\n"+out.Diagnostics, zap.Int("errors", out.Errors))
+		h.o.Log.Error(fmt.Sprintf("reload refused, generation %d serves on\n%s", out.Generation, strings.TrimRight(out.Diagnostics, "\n")))
 	case out.Diagnostics != "":
-		h.o.Log.Warn("reloaded, with warnings\n"+out.Diagnostics, zap.Int("generation", out.Generation))
+		h.o.Log.Warn(fmt.Sprintf("reloaded, generation %d serves, with warnings\n%s", out.Generation, strings.TrimRight(out.Diagnostics, "\n")))
 	default:
 		h.o.Log.Info("reloaded", zap.Int("generation", out.Generation), zap.Int("changes", len(out.Changes)), zap.Float64("seconds", out.Seconds))
 	}

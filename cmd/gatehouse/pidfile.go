@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// writePID writes the number of this process, unless another live process is named there.
+func writePID(name string) error {
+	if n := readPID(name); n != 0 && n != os.Getpid() && alive(n) {
+		return fmt.Errorf("pid file %s names process %d, which is running: end it, or give this one another pid_file", name, n)
+	}
+	tmp := name + ".new"
+	if err := os.WriteFile(tmp, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+		return fmt.Errorf("pid file: %w", err)
+	}
+	return os.Rename(tmp, name)
+}
+
+// removePID removes a file that names this process.
+func removePID(name string) {
+	if name != "" && readPID(name) == os.Getpid() {
+		os.Remove(name)
+	}
+}
+
+// movePID names this process in another file than before.
+func movePID(from, to string) error {
+	if from == to {
+		return nil
+	}
+	if to != "" {
+		if err := writePID(to); err != nil {
+			return err
+		}
+	}
+	removePID(from)
+	return nil
+}
+
+// readPID returns the number in a pid file, 0 when there is none.
+func readPID(name string) int {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+	return n
+}
+
+// alive reports whether a process is running.
+func alive(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return err == nil || errors.Is(err, syscall.EPERM)
+}
