@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"testing/synctest"
 	"time"
 )
 
@@ -30,6 +31,13 @@ func (p *player) asClient(s *step, c *client) (err error) {
 	case "connect":
 		p.sent = time.Now()
 		err = p.connect(c)
+		if len(s.args) == 1 {
+			if err == nil {
+				return errors.New("somebody listens")
+			}
+			c.now, err = nil, nil
+		}
+		synctest.Wait()
 	case ">>":
 		err = p.put(c, s.raw)
 	case "<<":

@@ -29,6 +29,7 @@ import (
 //	NAME > METHOD TARGET [HTTP/1.0]      and  NAME < METHOD TARGET [HTTP/1.0]
 //	NAME > STATUS [REASON]               and  NAME < STATUS [REASON]
 //	NAME >> "bytes"                      and  NAME << "bytes"        exactly these, with Go's escapes
+//	SERVER >> "bytes" on /URI1           and  SERVER << "bytes" on /URI1   … on the connection that brought this target
 //	NAME > EOF                           and  NAME < EOF             the end of what one side says
 //	NAME < nothing                       nothing has come and, as things stand, nothing comes
 //
@@ -53,7 +54,7 @@ import (
 // Clients talk to the first address of the configuration, over one connection as long as it lives.
 //
 //	c1 from 10.1.2.3             its address, for the connections to come
-//	c1 connect                   it opens a connection and says nothing yet
+//	c1 connect                   it opens a connection and says nothing yet; "c1 connect refused": nobody listens
 //	c1 to 192.168.1.1:443        where it connects to
 //	c1 tls shop.example.com      it connects by TLS and asks for this name; "c1 tls off" ends that
 //	c1 new                       its next request opens another connection
@@ -61,11 +62,13 @@ import (
 //
 // Servers answer health checks by themselves with 200, and those do not show as requests.
 //
-//	webA checks 404              … from now on with this status; or "hang" (no answer) or "reset"
+//	webA checks 404              … from now on with this status; or "hang" (no answer) or "reset";
+//	                             to a TLS hello with an alert, "hello" (a TLS handshake) or "plain" (HTTP)
 //	webA checked HEAD /index.html HTTP/1.0     the last check was this request; fields below as above
 //	webA checked 5 times in 10s  … time passes, and so many checks come to its machine
 //	webA checked from 10.1.2.1   a check came from this address
 //	webA from 10.1.2.1           what it received last came from this address
+//	webA counts 3                so many connections came to it so far, health checks aside
 //	down webA                    its address refuses connections and those that were open break; "hang webA" makes it
 //	                             a black hole instead, on open connections too; "up webA" ends both
 //	close webA                   it closes the connection of the request it received last; "reset webA" breaks it off
@@ -112,6 +115,7 @@ type step struct {
 	args []string
 	msg  *message // for > < checked and pick: what is sent or wanted
 	raw  []byte   // for >> and <<
+	on   string   // … of a server: the target that came on the connection; "": the last one
 
 	within time.Duration // how long < waits
 	after  time.Duration // when < must come after the last >; 0: not looked at
@@ -145,8 +149,8 @@ var (
 	acted = map[string]string{
 		">": "NAME > METHOD TARGET | STATUS | EOF", "<": "NAME < METHOD TARGET | STATUS | EOF | nothing",
 		">>": `NAME >> "bytes"`, "<<": `NAME << "bytes"`, "from": "NAME from ADDRESS", "to": "CLIENT to ADDRESS:PORT",
-		"tls": "CLIENT tls NAME | off", "new": "CLIENT new", "connect": "CLIENT connect", "pick": pickUsage,
-		"checks": "SERVER checks STATUS | hang | reset", "checked": "SERVER checked METHOD TARGET [VERSION] | N times in DURATION | from ADDRESS",
+		"tls": "CLIENT tls NAME | off", "new": "CLIENT new", "connect": "CLIENT connect [refused]", "counts": "SERVER counts N", "pick": pickUsage,
+		"checks": "SERVER checks STATUS | hang | reset | hello | plain", "checked": "SERVER checked METHOD TARGET [VERSION] | N times in DURATION | from ADDRESS",
 	}
 	actor = regexp.MustCompile(`^(\*|[A-Za-z][\w./:-]*(\|[A-Za-z][\w./:-]*)*)$`)
 )

@@ -51,7 +51,7 @@ func (p *player) settle(servers []*server) {
 		for _, at := range s.ports() {
 			pl := p.places[at]
 			if pl == nil {
-				pl = &place{at: at, answer: "200"}
+				pl = &place{at: at, answer: "200", by: map[string]*end{}}
 				p.places[at] = pl
 				p.net.serve(at, func(c *memConn) { p.arrived(pl, c) })
 			}
@@ -70,10 +70,17 @@ func (p *player) leave() error {
 		}
 	}
 	synctest.Wait()
+	p.goHome()
 	for _, st := range slices.Backward(p.stages) {
 		err = errors.Join(err, st.close())
 	}
 	p.stages = nil
+	p.goHome()
+	return err
+}
+
+// goHome closes the connections that servers have: one that is relayed lasts until both sides have ended.
+func (p *player) goHome() {
 	p.mu.Lock()
 	for _, pl := range p.places {
 		for _, e := range pl.ends {
@@ -82,7 +89,6 @@ func (p *player) leave() error {
 	}
 	p.mu.Unlock()
 	synctest.Wait()
-	return err
 }
 
 // house plays house FILE, which takes the place of all that are open, or house FILE at ADDRESS, which joins them.

@@ -35,6 +35,12 @@ func (s *step) take() error {
 		if err != nil {
 			return errUsage
 		}
+		switch rest := strings.Fields(strings.TrimSpace(quoted)[len(q):]); {
+		case len(rest) == 2 && rest[0] == "on":
+			s.on = rest[1]
+		case len(rest) > 0 && s.verb == ">>":
+			return errUsage
+		}
 		text, err := strconv.Unquote(q)
 		if s.raw = []byte(text); err != nil || len(text) == 0 {
 			return errUsage
@@ -62,7 +68,17 @@ func (s *step) take() error {
 		if n != 2 {
 			return errUsage
 		}
-	case "new", "connect", "mend":
+	case "connect":
+		if n != 0 && (n != 1 || s.args[0] != "refused") {
+			return errUsage
+		}
+	case "counts":
+		if n != 1 {
+			return errUsage
+		}
+		_, err := strconv.ParseUint(s.args[0], 10, 16)
+		return err
+	case "new", "mend":
 		if n != 0 {
 			return errUsage
 		}
@@ -87,7 +103,7 @@ func (s *step) take() error {
 		if n != 1 {
 			return errUsage
 		}
-		if _, ok := status(s.args[0]); !ok && s.args[0] != "hang" && s.args[0] != "reset" {
+		if _, ok := status(s.args[0]); !ok && !slices.Contains([]string{"hang", "reset", "hello", "plain"}, s.args[0]) {
 			return errUsage
 		}
 	case "pick":

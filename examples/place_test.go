@@ -14,13 +14,14 @@ import (
 // place is an address that servers are played at. Guarded by the player's mu.
 type place struct {
 	at     netip.AddrPort
-	lines  []string     // first lines of health checks
-	answer string       // to health checks: a status, "hang" or "reset"
-	check  *wire        // the last health check
-	from   []netip.Addr // where health checks came from, in the order they came
-	ends   []*end       // as they arrived
-	owed   []owed       // requests received and not answered
-	last   *end         // of the request received last
+	lines  []string        // first lines of health checks
+	answer string          // to health checks: a status, "hang" or "reset"
+	check  *wire           // the last health check
+	from   []netip.Addr    // where health checks came from, in the order they came
+	ends   []*end          // as they arrived
+	owed   []owed          // requests received and not answered
+	last   *end            // of the request received last
+	by     map[string]*end // … of a request for this target
 }
 
 // owed is a request that waits for its answer.
@@ -42,7 +43,14 @@ func (p *player) arrived(pl *place, c *memConn) {
 func (pl *place) answerChecks(e *end) {
 	if len(e.in) > 0 && e.in[0] == 0x16 && slices.Contains(pl.lines, tlsCheck) {
 		pl.from = append(pl.from, e.mem.remote.Addr())
-		pl.answerCheck(e, []byte("\x15\x03\x03\x00\x02\x02\x28"), true) // a TLS alert: handshake_failure
+		b := "\x15\x03\x03\x00\x02\x02\x28" // a TLS alert: handshake_failure
+		switch pl.answer {
+		case "hello":
+			b = "\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03" // as a ServerHello begins
+		case "plain":
+			b = "HTTP/1.0 400 Bad Request\r\n\r\n"
+		}
+		pl.answerCheck(e, []byte(b), true)
 		e.in = nil
 		return
 	}

@@ -97,6 +97,8 @@ func TestPlayerPlays(t *testing.T) {
 		"hang webfarm/webA\nc1 > GET /\nc1 < EOF after 5s\n",
 		"c1 > GET /\nwebA < GET /\nwait 3s\nwebA > 100\nc1 < 100 within 1s\nwebA > 200\nc1 < 200\nc1 < nothing\nwebA < nothing\n",
 		"webA checks 404\nhouse gatehouse.hcl\nwebA checked HEAD /index.html\npick AB\n",
+		"c1 > GET /a\nwebA < GET /a\nc2 > GET /b\nwebB < GET /b\nc3 > GET /c\nwebA < GET /c\n" + `webA >> "a" on /a` + "\n" + `c1 << "a"` + "\n" +
+			`c1 >> "b"` + "\n" + `webA << "b" on /a` + "\n",
 		"c1 connect\nclose c1\nc1 new\nlog nothing\n",
 		"c1 > GET /\nwebA < GET /\nwebA from 192.168.1.1\nwebA checked from 192.168.1.1\nwebA checked 0 times in 5s\n",
 		"c1 > GET /\nwebA < GET /\nhang webA\nwebA > 200\nc1 < nothing\nup webA\nc1 < EOF\n",
@@ -137,6 +139,7 @@ func TestPlayerNotices(t *testing.T) {
 		{"webA checked 2 times in 5s", "0 checks came"},
 		{"webA checked from 10.9.9.9", "no such check came"},
 		{"c1 > GET /\nwebA < GET /\nwebA from 10.9.9.9", "it came from 192.168.1.1"},
+		{`webA >> "x" on /a`, "it received nothing of that kind yet"},
 		{"webA from 192.168.1.1", "it received nothing yet"},
 		{"webA checked GET /", `got "HEAD /index.html HTTP/1.0"`},
 		{"webC < GET /", "webC is no server"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,12 @@ func (p *player) asServer(s *step, servers []*server) error {
 		}
 	case "checked":
 		return p.checked(s, servers[0])
+	case "counts":
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if n := len(pl.ends) - len(pl.from); strconv.Itoa(n) != s.args[0] {
+			return fmt.Errorf("%d came", n)
+		}
 	case "from":
 		if pl.last == nil {
 			return errors.New("it received nothing yet")
@@ -33,14 +40,19 @@ func (p *player) asServer(s *step, servers []*server) error {
 	case ">":
 		return p.reply(s, pl)
 	case ">>":
-		if pl.last == nil {
-			return errors.New("it received nothing yet")
+		e := pl.last
+		if s.on != "" {
+			e = pl.by[s.on]
+		}
+		if e == nil {
+			return errors.New("it received nothing of that kind yet")
 		}
 		p.sent = time.Now()
-		if len(pl.owed) > 0 && pl.owed[0].e == pl.last {
+		if len(pl.owed) > 0 && pl.owed[0].e == e {
 			pl.owed = pl.owed[1:]
 		}
-		_, err := pl.last.conn.Write(s.raw)
+		_, err := e.conn.Write(s.raw)
+		synctest.Wait()
 		return err
 	case "<":
 		if s.msg == nil && s.args[0] == "EOF" {
@@ -68,7 +80,14 @@ func (p *player) asServer(s *step, servers []*server) error {
 		}
 		return p.judge(s, w)
 	case "<<":
-		return p.bytes(s, p.newest(pl))
+		if s.on != "" {
+			return p.bytes(s, pl.by[s.on])
+		}
+		e := p.newest(pl)
+		if words := strings.Fields(string(s.raw)); e != nil && len(words) > 2 && strings.HasPrefix(words[2], "HTTP/") {
+			pl.by[words[1]] = e
+		}
+		return p.bytes(s, e)
 	default:
 		return fmt.Errorf("a server does not %q", s.verb)
 	}
@@ -137,7 +156,9 @@ func (p *player) request(limit time.Duration, m *message, servers []*server) (w 
 		}
 		on.in = on.in[taken:]
 		pl := p.places[from.at]
-		method, _, _ := strings.Cut(w.start, " ")
+		method, target, _ := strings.Cut(w.start, " ")
+		target, _, _ = strings.Cut(target, " ")
+		pl.by[target] = on
 		pl.owed, pl.last, p.it = append(pl.owed, owed{on, method}), on, from
 		return true
 	})
