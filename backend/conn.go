@@ -56,6 +56,15 @@ func (h *home) take(l *loop.Loop, w purpose, repeatable bool) *conn {
 	return nil
 }
 
+// Close ends the connection, under TLS with a close_notify as far as the kernel has room (RFC 8446 6.1). To cut what the server must not take for
+// complete, close C first.
+func (c *conn) Close() {
+	if c.T != nil && !c.C.Closed() && !c.C.Broken() {
+		c.T.CloseWrite()
+	}
+	c.Conn.Close()
+}
+
 // quiet reports whether nothing has come on an idle connection, as far as the loop knows: it costs a system call only where there is
 // news.
 func (c *conn) quiet() bool {

@@ -32,14 +32,14 @@ func (r *round) probe() (good bool, said string) {
 		return false, fmt.Sprintf("connect %s: %v", a, cause(err))
 	}
 	r.conn = c
+	s := stream(c)
 	defer func() {
 		r.conn = nil
-		c.Close()
+		s.Close()
 	}()
 	if r.p.stopped.Load() {
 		return false, "stopped"
 	}
-	s := stream(c)
 	if r.t.greet != nil && r.c.Port == 0 && r.c.Address == nil {
 		if s, err = r.t.greet(c, r.c.Kind != CheckTLS, r.left(begin)); err != nil {
 			if timedOut(err) {
@@ -66,7 +66,7 @@ func (r *round) probe() (good bool, said string) {
 
 // stream is what a check speaks over: the connection, or TLS on it.
 type stream interface {
-	io.ReadWriter
+	io.ReadWriteCloser
 	SetReadTimeout(d time.Duration)
 }
 

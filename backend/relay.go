@@ -45,6 +45,9 @@ func (p *Pool) Relay(x *h1.Exchange, client *h1.Conn, written h1.Timeouts) error
 		r.run()
 		err = r.outcome(a.srv)
 		n.BytesIn, n.BytesOut = r.up.n, r.down.n
+		if err != nil {
+			a.c.C.Close() // what is cut must not look complete
+		}
 	} else {
 		p.Stats.Failed.Add(1)
 	}

@@ -201,3 +201,11 @@ func (c *checkTLS) Write(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Close is net.Conn's, with a close_notify.
+func (c *checkTLS) Close() error {
+	if !c.Closed() && !c.Broken() {
+		c.t.CloseWrite()
+	}
+	return c.Conn.Close()
+}
