@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -503,4 +504,82 @@ func TestRelayClientVanishes(t *testing.T) {
 	if e := r.exit(); e.flags() != "CC" {
 		t.Errorf("got %s %v, want CC", e.flags(), e.err)
 	}
+}
+
+// pingPong sends n small messages through a relay, each after the answer to the one before.
+func pingPong(t testing.TB, c *net.TCPConn, n int) {
+	b := make([]byte, 64)
+	for range n {
+		if _, err := c.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// answerAll is echo without io.Copy, which would leave the work to the kernel.
+func answerAll(c *net.TCPConn) {
+	b := make([]byte, 64<<10)
+	for {
+		n, err := c.Read(b)
+		if err != nil {
+			return
+		}
+		c.Write(b[:n])
+	}
+}
+
+// TestRelayAllocatesNothing: a message costs no garbage in either direction. A relay may carry one per keystroke for days.
+func TestRelayAllocatesNothing(t *testing.T) {
+	r := relaying(t, nil, origin(t, answerAll))
+	c := r.client()
+	pingPong(t, c, 100)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	pingPong(t, c, 2000)
+	runtime.ReadMemStats(&after)
+	// The runtime, and the clock's timers, allocate now and then.
+	if n := after.Mallocs - before.Mallocs; n > 400 {
+		t.Errorf("%d allocations for 2000 messages and their answers", n)
+	}
+}
+
+// BenchmarkRelay measures what goes through a relay, clients and servers of the same process included.
+func BenchmarkRelay(b *testing.B) {
+	b.Run("small", func(b *testing.B) {
+		r := relaying(b, nil, origin(b, answerAll))
+		c := r.client()
+		c.SetDeadline(time.Time{})
+		pingPong(b, c, 100)
+		b.ReportAllocs()
+		b.ResetTimer()
+		pingPong(b, c, b.N)
+	})
+	b.Run("bulk", func(b *testing.B) {
+		r := relaying(b, nil, origin(b, flood))
+		c := r.client()
+		c.SetDeadline(time.Time{})
+		p := make([]byte, 128<<10)
+		b.SetBytes(int64(len(p)))
+		b.ResetTimer()
+		for range b.N {
+			if _, err := io.ReadFull(c, p); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("connections", func(b *testing.B) {
+		r := relaying(b, nil, origin(b, answerAll))
+		for range b.N {
+			c, err := net.Dial("tcp", r.addr)
+			if err != nil {
+				b.Fatal(err)
+			}
+			pingPong(b, c.(*net.TCPConn), 1)
+			c.Close()
+			<-r.exits
+		}
+	})
 }
