@@ -329,7 +329,7 @@ func TestRelayMany(t *testing.T) {
 	if n := r.p.servers[0].active.Load(); n != 0 {
 		t.Errorf("%d relays are counted on the server", n)
 	}
-	const pipes = 2 * 16 // descriptors that a loop may keep
+	const pipes = 2 * 16                     // descriptors that a loop may keep
 	for end := time.Now().Add(patience); ; { // the origin's goroutines close theirs in their own time
 		after := descriptors(t)
 		if after <= before+pipes {
