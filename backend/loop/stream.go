@@ -41,6 +41,9 @@ func (s *stream) readFor(c *Conn) {
 	b := make([]byte, 32<<10)
 	for {
 		n, err := s.nc.Read(b)
+		if n == 0 && err == nil { // io.Reader discourages it, net.Pipe does it
+			continue
+		}
 		c.l.Post(func() {
 			s.in, s.err = b[:n], err
 			if !c.closed {
