@@ -143,7 +143,7 @@ const patience = 10 * time.Second
 var (
 	alone = map[string]string{
 		"up": "up SERVER", "down": "down SERVER", "hang": "hang SERVER", "close": "close NAME", "reset": "reset NAME",
-		"wait": "wait DURATION", "house": "house FILE [at ADDRESS]", "reload": "reload FILE [refused ~ REGEXP]", "stop": "stop FILE",
+		"wait": "wait DURATION", "house": "house FILE [at ADDRESS]", "reload": "reload FILE [refused ~ REGEXP]", "stop": "stop FILE [at ADDRESS]",
 		"server": "server ready|drain|maint BACKEND/SERVER | server weight BACKEND/SERVER N", "cut": "cut NETWORK NETWORK", "mend": "mend", "log": "log ~ REGEXP | nothing", "pick": pickUsage,
 	}
 	acted = map[string]string{

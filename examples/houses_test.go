@@ -109,14 +109,14 @@ func (p *player) house(args []string) error {
 	return p.enter(args[0], netip.Addr{})
 }
 
-// stageOf returns the open house of a configuration.
-func (p *player) stageOf(file string) (*stage, error) {
+// stageOf returns the open house of a configuration: FILE, or FILE at ADDRESS.
+func (p *player) stageOf(args []string) (*stage, error) {
 	for _, st := range p.stages {
-		if st.file == file {
+		if st.file == args[0] && (len(args) == 1 || st.at.String() == args[2]) {
 			return st, nil
 		}
 	}
-	return nil, fmt.Errorf("no house of %s is open", file)
+	return nil, fmt.Errorf("no house of %s is open", strings.Join(args, " "))
 }
 
 // reload puts another configuration in charge of the last house, or finds it refused for a reason that matches pattern.

@@ -45,7 +45,7 @@ func (s *step) take() error {
 		if s.raw = []byte(text); err != nil || len(text) == 0 {
 			return errUsage
 		}
-	case "house":
+	case "house", "stop":
 		if n != 1 && (n != 3 || s.args[1] != "at") {
 			return errUsage
 		}

@@ -74,10 +74,13 @@ func (m machine) listen(l *loop.Loop, a loop.Addr, accept func(loop.Socket)) (io
 	return m.network.listen(l, a, accept)
 }
 
-// dial is the house's Dial.
+// dial is the house's Dial. What a machine with houses calls localhost is itself.
 func (m machine) dial(l *loop.Loop, d loop.Dial) (*loop.Conn, error) {
 	if m.at.IsValid() && !d.From.IsValid() {
 		d.From = m.at
+	}
+	if to := netip.AddrPortFrom(m.at, d.To.Port()); d.To.Addr().IsLoopback() && m.housed(to) {
+		d.To.AddrPort = to
 	}
 	return m.network.dial(l, d)
 }

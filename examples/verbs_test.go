@@ -42,7 +42,7 @@ func (p *player) alone(s *step) error {
 	case "house":
 		return p.house(s.args)
 	case "stop":
-		st, err := p.stageOf(s.args[0])
+		st, err := p.stageOf(s.args)
 		if err == nil {
 			st.stop()
 			synctest.Wait()
