@@ -154,6 +154,23 @@ func TestFlowsCanFail(t *testing.T) {
 		{"3-https", "c1 tls shop.example.com\nc1 > GET /\nwebA < GET /\nwebA > 200\nc1 < 200\n  ! Cache-Control", "there is a Cache-Control: private"},
 		{"3.1-stunnel", "c1 > GET /\nwebA < GET /\n  ! X-Forwarded-For", "there is a X-Forwarded-For: 10.0.0.1"},
 		{"3.1-stunnel", "house missing.hcl", "missing.hcl"},
+		{"2-cookie-prefix", "c1 > GET /\nwebA < GET /\nwebA > 200\n  Set-Cookie: JSESSIONID=1\nc1 < 200\n  = Set-Cookie: JSESSIONID=1", `wanted ["JSESSIONID=1"] alone`},
+		{"2.1-external-balancer", "m from 192.168.1.253\nm connect\nm << \"HTTP/1.0 200 OK\" within 2s", `got ""`},
+		{"2.2-tcp-relay", "c1 to 192.168.1.1:1494\nc1 >> \"x\"\ntse-farm:3389 << \"x\"", "it has no connection"},
+		{"2.2-tcp-relay", "m from 192.168.1.252\nm to 192.168.1.1:1494\nm connect\nm < EOF\ntse-farm:1494 counts 1", "0 came"},
+		{"4.1-softstop-file", "webA checks 404\nwait 5s\nc1 > GET /\n  Cookie: SERVERID=A\nwebB < GET /", "webA got what no line received"},
+		{"4.2-softstop-backup", "down webA:81\nwait 8s\npick 12 of ABCD", "got "},
+		{"4.2-softstop-backup", "wait 5s\nwebA checked 9 times in 10s", "10 checks came"},
+		{"4.2.2-drain-command", "server drain webfarm/webZ", `unknown server "webZ"`},
+		{"4.2.2-drain-command", "server drain webfarm/webA\npick ABCD", "got BCD"},
+		{"4.3-hot-reconfiguration", "reload mistakes.txt", "it was refused"},
+		{"4.3-hot-reconfiguration", "reload mistakes.txt refused ~ nonsense", "it was refused otherwise"},
+		{"4.3-hot-reconfiguration", "reload next.hcl refused ~ .", "it was not refused"},
+		{"4.3-hot-reconfiguration", "stop next.hcl", "no house of next.hcl is open"},
+		{"4.3-hot-reconfiguration", "c1 connect refused", "somebody listens"},
+		{"5-multi-site", "house S1.hcl at 192.168.1.2\nhouse SD1.hcl at 192.168.1.1\nS1L1 < GET /", "S1L1 is no server"},
+		{"6-source-addresses", "c1 >> \"x\"\nfrom1to1 << \"x\"\nfrom1to1 from 10.1.2.2", "it came from 10.1.2.1"},
+		{"7-high-load", "repeat 9\nc$N > GET /$N\nend\neach K 1 3 5 7 9\ns1 < GET /$K\nend", "nothing came within 10s"},
 	} {
 		err := playFolder(t, c.folder, c.text)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

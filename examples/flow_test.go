@@ -148,7 +148,7 @@ var (
 	}
 	acted = map[string]string{
 		">": "NAME > METHOD TARGET | STATUS | EOF", "<": "NAME < METHOD TARGET | STATUS | EOF | nothing",
-		">>": `NAME >> "bytes"`, "<<": `NAME << "bytes"`, "from": "NAME from ADDRESS", "to": "CLIENT to ADDRESS:PORT",
+		">>": `NAME >> "bytes" [on TARGET]`, "<<": `NAME << "bytes" [on TARGET]`, "from": "NAME from ADDRESS", "to": "CLIENT to ADDRESS:PORT",
 		"tls": "CLIENT tls NAME | off", "new": "CLIENT new", "connect": "CLIENT connect [refused]", "counts": "SERVER counts N", "pick": pickUsage,
 		"checks": "SERVER checks STATUS | hang | reset | hello | plain", "checked": "SERVER checked METHOD TARGET [VERSION] | N times in DURATION | from ADDRESS",
 	}

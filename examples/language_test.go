@@ -15,6 +15,9 @@ func spell(f *flow) string {
 		if s.raw != nil {
 			fmt.Fprintf(&b, " %q", s.raw)
 		}
+		if s.on != "" {
+			fmt.Fprintf(&b, " on=%s", s.on)
+		}
 		if s.within != patience {
 			fmt.Fprintf(&b, " within=%v", s.within)
 		}
@@ -59,6 +62,13 @@ func TestFlowLines(t *testing.T) {
 		{"repeat 2\nc1 > GET /$N\nend", "2 c1|>|GET,/1\n2 c1|>|GET,/2\n"},
 		{"repeat 9..10\nc1 > GET /$N\nend", "2 c1|>|GET,/9\n2 c1|>|GET,/10\n"},
 		{"c1 connect\nlog nothing\nwebA from 10.1.2.1", "1 c1|connect|\n2 |log|nothing\n3 webA|from|10.1.2.1\n"},
+		{"house b.hcl\nhouse b.hcl at 192.168.1.3\nstop b.hcl\nstop b.hcl at 192.168.1.3", "1 |house|b.hcl\n2 |house|b.hcl,at,192.168.1.3\n3 |stop|b.hcl\n4 |stop|b.hcl,at,192.168.1.3\n"},
+		{"reload b.hcl\nreload b.hcl refused ~ a  b", "1 |reload|b.hcl\n2 |reload|b.hcl,a  b\n"},
+		{"server drain webfarm/webA\nserver weight webfarm/webA 3", "1 |server|drain,webfarm/webA\n2 |server|weight,webfarm/webA,3\n"},
+		{"cut 10.0.0.0/8 ::/0\nmend", "1 |cut|10.0.0.0/8,::/0\n2 |mend|\n"},
+		{"c1 connect refused\nwebA:81 counts 3", "1 c1|connect|refused\n2 webA:81|counts|3\n"},
+		{`webA >> "x" on /a`, "1 webA|>>|\"x\",on,/a \"x\" on=/a\n"},
+		{`webA << "x" on /a within 3s`, "1 webA|<<|\"x\",on,/a \"x\" on=/a within=3s\n"},
 		{"webA checked 5 times in 10s\nwebA checked from ::1", "1 webA|checked|5,times,in,10s\n2 webA|checked|from,::1\n"},
 		{"c1 < 200\n  ~ A: x($|;)", "1 c1|<|200 [~A=x($|;)]\n"},
 		{"pick ABC x2\nc1 pick 20 same\npick 6 of AB\n  Cookie: x=y", "1 |pick|ABC,x2\n2 c1|pick|20,same\n3 |pick|6,of,AB [Cookie=x=y]\n"},
@@ -120,6 +130,18 @@ func TestFlowMistakesAreNamed(t *testing.T) {
 		{"webA checked from there", `flow:1: checked: ParseAddr("there")`},
 		{"log nothings", "flow:1: usage: log ~ REGEXP | nothing"},
 		{"c1 connect now", "flow:1: usage: CLIENT connect"},
+		{"house a.hcl on 10.0.0.1", "flow:1: usage: house FILE [at ADDRESS]"},
+		{"reload", "flow:1: usage: reload FILE"},
+		{"reload a.hcl refused", "flow:1: usage: reload FILE"},
+		{"reload a.hcl refused ~ (", "flow:1: reload: error parsing regexp"},
+		{"server stop webfarm/webA", "flow:1: usage: server ready"},
+		{"server weight webfarm/webA", "flow:1: usage: server ready"},
+		{"server drain", "flow:1: usage: server ready"},
+		{"cut 10.0.0.0/8", "flow:1: usage: cut NETWORK NETWORK"},
+		{"mend all", "flow:1: usage: mend"},
+		{"webA counts some", `flow:1: counts: strconv.ParseUint: parsing "some"`},
+		{`webA >> "x" of /a`, "flow:1: usage: NAME >>"},
+		{`webA << "x" of /a`, "flow:1: usage: NAME <<"},
 		{"repeat x\nend", `flow:1: repeat: "x" is not a number`},
 		{"repeat 50000\neach A 1 2\nwait 1s\nend\nend", "flow:2: loops turn more than"},
 		{"c1 > GET /$X", "flow:1: $X is not the name of a loop"},

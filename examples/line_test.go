@@ -35,10 +35,11 @@ func (s *step) take() error {
 		if err != nil {
 			return errUsage
 		}
-		switch rest := strings.Fields(strings.TrimSpace(quoted)[len(q):]); {
-		case len(rest) == 2 && rest[0] == "on":
-			s.on = rest[1]
-		case len(rest) > 0 && s.verb == ">>":
+		rest := strings.Fields(strings.TrimSpace(quoted)[len(q):])
+		if len(rest) >= 2 && rest[0] == "on" {
+			s.on, rest = rest[1], rest[2:]
+		}
+		if len(rest) > 0 && (s.verb == ">>" || rest[0] != "within" && rest[0] != "after") {
 			return errUsage
 		}
 		text, err := strconv.Unquote(q)
@@ -61,7 +62,7 @@ func (s *step) take() error {
 		_, err := regexp.Compile(pattern)
 		return err
 	case "server":
-		if n != 2 && (n != 3 || s.args[0] != "weight") || !slices.Contains([]string{"ready", "drain", "maint", "weight"}, s.args[0]) {
+		if n != 2 && n != 3 || (n == 3) != (s.args[0] == "weight") || !slices.Contains([]string{"ready", "drain", "maint", "weight"}, s.args[0]) {
 			return errUsage
 		}
 	case "cut":
