@@ -185,9 +185,9 @@ func (e *exchange) send(f *Frontend) (goOn bool, err error) {
 	b = e.endHead(b, !resp.Header.Has(h1.Date), goOn)
 	s.Head = b
 	head := int64(len(b))
+	x.Note.Status = resp.Status
 	err = s.Send(resp.Body)
 	x.Loop.PutSmall(b)
-	x.Note.Status = resp.Status
 	if s.Head != nil { // the content failed before a byte was written: there is still time for a page
 		x.Note.Status = -1
 		return false, err
