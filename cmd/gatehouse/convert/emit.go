@@ -1,0 +1,433 @@
+package convert
+
+import (
+	"time"
+
+	"gatehouse/cmd/gatehouse/config"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// write lays the site out: what concerns the process, then what frontends refer to, then frontends and backends.
+func (s *site) write(o *outline) {
+	s.global.write(o)
+	s.admin.write(o)
+	for _, l := range s.logs {
+		l.write(o)
+	}
+	for _, t := range s.tlss {
+		t.write(o)
+	}
+	joint := map[*back]bool{} // written with their front
+	for _, f := range s.fronts {
+		if f.listen && f.back != nil {
+			joint[f.back] = true
+		}
+	}
+	for _, it := range s.items {
+		switch it := it.(type) {
+		case *front:
+			it.write(o)
+		case *back:
+			if !joint[it] {
+				it.write(o)
+			}
+		}
+	}
+}
+
+// listening returns the fronts that would be written.
+func (s *site) listening(off map[key]bool) (list []*front) {
+	for _, f := range s.fronts {
+		if !off[key{&f.node, ""}] {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+func (g *global) write(o *outline) {
+	if len(g.from) == 0 && len(g.said) == 0 {
+		return
+	}
+	o.optional(&g.node, "global", nil, func(o *outline) {
+		o.text(&g.node, "user", g.user)
+		o.text(&g.node, "group", g.group)
+		o.text(&g.node, "pid_file", g.pidFile)
+		o.number(&g.node, "max_connections", g.maxConn)
+		if g.grace != nil {
+			o.attr(&g.node, "shutdown_grace", str(config.FormatDuration(*g.grace)))
+		}
+	})
+}
+
+func (a *admin) write(o *outline) {
+	if a.socket == "" && a.listen == "" {
+		return
+	}
+	o.optional(&a.node, "admin", nil, func(o *outline) {
+		o.text(&a.node, "socket", a.socket)
+		o.text(&a.node, "listen", a.listen)
+	})
+}
+
+func (l *logTo) write(o *outline) {
+	o.block(&l.node, "log", []string{l.name}, func(o *outline) {
+		o.text(&l.node, "format", l.format)
+		o.must(&l.node, "output", str(l.output))
+		o.yes(&l.node, "empty", l.empty)
+	})
+}
+
+func (t *tlsSet) write(o *outline) {
+	o.block(&t.node, "tls", []string{t.name}, func(o *outline) {
+		o.text(&t.node, "certificate", t.cert)
+		o.text(&t.node, "key", t.key)
+		o.text(&t.node, "min_version", t.minVersion)
+		o.yes(&t.node, "strict_sni", t.strictSNI)
+		o.text(&t.node, "hsts", t.hsts)
+		if t.clientCA == "" && t.clientMode == "" {
+			return
+		}
+		auth := &node{from: map[string][]*directive{"": t.from["client_auth"]}}
+		o.block(auth, "client_auth", nil, func(o *outline) {
+			o.text(&t.node, "ca", t.clientCA)
+			o.text(&t.node, "mode", t.clientMode)
+			o.text(&t.node, "crl", t.crl)
+		})
+	})
+}
+
+// write writes a frontend, or a listen block with its back.
+func (f *front) write(o *outline) {
+	if !f.listen || f.back == nil {
+		o.block(&f.node, "frontend", []string{f.name}, func(o *outline) {
+			o.mode(&f.node, f.tcp)
+			f.body1(o)
+			if f.back != nil {
+				o.ref(&f.node, "backend", "backend", f.back.name)
+			}
+			f.body2(o)
+			f.timeouts.write(o)
+			o.leftover(&f.node)
+		})
+		return
+	}
+	b := f.back
+	o.block(&f.node, "listen", []string{f.name}, func(o *outline) {
+		o.mode(&f.node, f.tcp)
+		f.body1(o)
+		f.body2(o)
+		t := &timeouts{of: map[string]time.Duration{}}
+		for _, half := range []*timeouts{&f.timeouts, &b.timeouts} {
+			for name, v := range half.of {
+				t.of[name] = v
+			}
+			t.link(half)
+		}
+		b.body(o, t)
+		o.leftover(&f.node)
+	})
+}
+
+// body1 writes where a front listens and for whom, body2 what else it does.
+func (f *front) body1(o *outline) {
+	for _, b := range f.binds {
+		b.write(o)
+	}
+	if len(f.hosts) > 0 {
+		o.attr(&f.node, "hosts", list(f.hosts))
+	}
+	if o.has() {
+		o.gap()
+	}
+}
+
+func (f *front) body2(o *outline) {
+	if f.log != nil {
+		o.ref(&f.node, "log", "log", f.log.name)
+	}
+	o.number(&f.node, "max_connections", f.maxConn)
+	if f.grace > 0 {
+		o.attr(&f.node, "grace", str(config.FormatDuration(f.grace)))
+	}
+	if f.body != "" {
+		limits := &node{from: map[string][]*directive{"": f.from["body"]}, said: map[string][]*comment{"": f.said["body"]}}
+		o.block(limits, "limits", nil, func(o *outline) { o.text(limits, "body", f.body) })
+	}
+	if len(f.monitorSources) > 0 || f.monitorURI != "" {
+		m := &node{from: map[string][]*directive{"": f.from["monitor"]}, said: map[string][]*comment{"": f.said["monitor"]}}
+		o.block(m, "monitor", nil, func(o *outline) {
+			if len(f.monitorSources) > 0 {
+				o.attr(m, "sources", list(f.monitorSources))
+			}
+			o.text(m, "uri", f.monitorURI)
+		})
+	}
+	for _, r := range f.routes {
+		r.write(o)
+	}
+	if o.has() {
+		o.gap()
+	}
+}
+
+func (b *bind) write(o *outline) {
+	o.block(&b.node, "bind", []string{b.addr}, func(o *outline) {
+		if b.tls != nil {
+			o.ref(&b.node, "tls", "tls", b.tls.name)
+		}
+		if b.redirect {
+			o.attr(&b.node, "redirect", str("https"))
+		}
+		if len(b.acceptProxy) > 0 {
+			o.attr(&b.node, "accept_proxy", list(b.acceptProxy))
+		}
+		o.yes(&b.node, "freebind", b.freebind)
+	})
+}
+
+func (r *route) write(o *outline) {
+	o.block(&r.node, "route", nil, func(o *outline) {
+		if len(r.hosts) > 0 {
+			o.attr(&r.node, "hosts", list(r.hosts))
+		}
+		if len(r.paths) > 0 {
+			o.attr(&r.node, "paths", list(r.paths))
+		}
+		if r.back != nil {
+			o.ref(&r.node, "backend", "backend", r.back.name)
+		}
+		o.text(&r.node, "redirect", r.redirect)
+		o.number(&r.node, "respond", r.respond)
+	})
+}
+
+func (b *back) write(o *outline) {
+	o.block(&b.node, "backend", []string{b.name}, func(o *outline) {
+		o.mode(&b.node, b.tcp)
+		b.body(o, &b.timeouts)
+	})
+}
+
+// body writes what a back holds, with the timeouts of the block it stands in.
+func (b *back) body(o *outline, t *timeouts) {
+	o.text(&b.node, "balance", b.balance)
+	o.optionalBool(&b.node, "redispatch", b.redispatch)
+	if b.retries != nil {
+		o.attr(&b.node, "retries", num(*b.retries))
+	}
+	o.yes(&b.node, "all_backups", b.allBackups)
+	o.number(&b.node, "max_queue", b.maxQueue)
+	o.number(&b.node, "full_conn", b.fullConn)
+	o.optionalBool(&b.node, "abort_on_close", b.abortOnClose)
+	o.yes(&b.node, "http_close", b.httpClose)
+	if o.has() {
+		o.gap()
+	}
+	if b.forwardfor != nil {
+		b.forwardfor.write(o)
+	}
+	if b.cookie != nil {
+		b.cookie.write(o)
+	}
+	for _, c := range b.checks {
+		c.write(o)
+	}
+	t.write(o)
+	if o.has() {
+		o.gap()
+	}
+	for _, s := range b.servers {
+		s.write(o)
+	}
+	o.leftover(&b.node)
+}
+
+func (f *forwardfor) write(o *outline) {
+	o.optional(&f.node, "forwardfor", nil, func(o *outline) {
+		o.optionalBool(&f.node, "enabled", f.enabled)
+		if len(f.except) > 0 {
+			o.attr(&f.node, "except", list(f.except))
+		}
+		if len(f.trusted) > 0 {
+			o.attr(&f.node, "trusted", list(f.trusted))
+		}
+		o.text(&f.node, "header", f.header)
+	})
+}
+
+func (c *cookie) write(o *outline) {
+	o.block(&c.node, "cookie", []string{c.name}, func(o *outline) {
+		o.must(&c.node, "mode", str(c.mode))
+		if c.indirect != nil {
+			o.must(&c.node, "indirect", flag(*c.indirect))
+		}
+		if c.nocache != nil {
+			o.must(&c.node, "nocache", flag(*c.nocache))
+		}
+		o.yes(&c.node, "postonly", c.postonly)
+		o.yes(&c.node, "preserve", c.preserve)
+		if len(c.domain) > 0 {
+			o.attr(&c.node, "domain", list(c.domain))
+		}
+		if c.secure != nil {
+			o.must(&c.node, "secure", flag(*c.secure))
+		}
+		o.text(&c.node, "same_site", c.sameSite)
+		o.duration(&c.node, "max_idle", c.maxIdle)
+		o.duration(&c.node, "max_life", c.maxLife)
+	})
+}
+
+func (c *check) write(o *outline) {
+	o.block(&c.node, "check", []string{c.kind}, func(o *outline) {
+		o.all = c.override
+		o.text(&c.node, "request", c.request)
+		o.text(&c.node, "host", c.host)
+		if len(c.expect) > 0 {
+			o.attr(&c.node, "expect", list(c.expect))
+		}
+		o.duration(&c.node, "interval", c.interval)
+		o.duration(&c.node, "timeout", c.timeout)
+		o.number(&c.node, "rise", c.rise)
+		o.number(&c.node, "fall", c.fall)
+		o.number(&c.node, "port", c.port)
+		o.text(&c.node, "address", c.address)
+		o.text(&c.node, "on_fail", c.onFail)
+	})
+}
+
+// order is how timeouts are written: as a request meets them.
+var order = []string{"request", "client", "queue", "connect", "server", "idle", "tunnel", "check"}
+
+func (t *timeouts) write(o *outline) {
+	if len(t.of) == 0 {
+		return
+	}
+	o.optional(&t.node, "timeouts", nil, func(o *outline) {
+		for _, name := range order {
+			v, ok := t.of[name]
+			// Without a queue timeout, that of connecting counts.
+			if c, both := t.of["connect"]; ok && name == "queue" && both && v == c {
+				for _, d := range t.from[name] {
+					d.lower("the default, that of connect")
+				}
+				continue
+			}
+			if ok {
+				o.attr(&t.node, name, str(config.FormatDuration(v)))
+			}
+		}
+	})
+}
+
+// link makes t know what h knows.
+func (t *timeouts) link(h *timeouts) {
+	for name, from := range h.from {
+		if t.from == nil {
+			t.from = map[string][]*directive{}
+		}
+		t.from[name] = append(t.from[name], from...)
+	}
+	for name, said := range h.said {
+		if t.said == nil {
+			t.said = map[string][]*comment{}
+		}
+		t.said[name] = append(t.said[name], said...)
+	}
+}
+
+func (s *server) write(o *outline) {
+	o.block(&s.node, "server", []string{s.name, s.addr}, func(o *outline) {
+		o.text(&s.node, "cookie", s.cookie)
+		if s.weight != nil {
+			o.attr(&s.node, "weight", num(*s.weight))
+		}
+		o.yes(&s.node, "backup", s.backup)
+		o.number(&s.node, "max_connections", s.maxConn)
+		o.number(&s.node, "min_connections", s.minConn)
+		o.duration(&s.node, "slow_start", s.slowStart)
+		o.text(&s.node, "source", s.source)
+		o.text(&s.node, "send_proxy", s.sendProxy)
+		o.text(&s.node, "state", s.state)
+		if t := s.tls; t != nil {
+			o.block(&t.node, "tls", nil, func(o *outline) {
+				o.text(&t.node, "ca", t.ca)
+				o.text(&t.node, "server_name", t.serverName)
+				o.optionalBool(&t.node, "verify", t.verify)
+				o.text(&t.node, "certificate", t.cert)
+				o.text(&t.node, "key", t.key)
+			})
+		}
+		for _, c := range s.checks {
+			c.write(o)
+		}
+	})
+}
+
+// The helpers below write nothing where there is nothing to say.
+
+func (o *outline) text(n *node, name, v string) {
+	if v != "" {
+		o.attr(n, name, str(v))
+	}
+}
+
+func (o *outline) number(n *node, name string, v int) {
+	if v != 0 {
+		o.attr(n, name, num(v))
+	}
+}
+
+func (o *outline) yes(n *node, name string, v bool) {
+	if v {
+		o.attr(n, name, cty.True)
+	}
+}
+
+func (o *outline) optionalBool(n *node, name string, v *bool) {
+	if v != nil {
+		o.attr(n, name, flag(*v))
+	}
+}
+
+func (o *outline) duration(n *node, name string, d time.Duration) {
+	if d > 0 {
+		o.attr(n, name, str(config.FormatDuration(d)))
+	}
+}
+
+func (o *outline) mode(n *node, tcp bool) {
+	if tcp {
+		o.attr(n, "mode", str("tcp"))
+		o.gap()
+	}
+}
+
+// optional writes a block unless it would be empty.
+func (o *outline) optional(n *node, name string, labels []string, fill func(*outline)) {
+	before := len(o.items)
+	o.block(n, name, labels, fill)
+	if len(o.items) == before {
+		return
+	}
+	it := o.items[len(o.items)-1]
+	if len(it.body) == 0 || len(it.body) == 1 && it.body[0].text == "" {
+		o.items = o.items[:before]
+		o.pending = append(o.pending, it.comments...)
+		for _, inner := range it.body {
+			o.pending = append(o.pending, inner.comments...)
+		}
+	}
+}
+
+// leftover puts what was said about attributes that are not written at the end of the block.
+func (o *outline) leftover(n *node) {
+	for _, name := range sortedKeys(n.said) {
+		if name == "" {
+			continue
+		}
+		o.pending = append(o.pending, n.said[name]...)
+	}
+}

@@ -1,0 +1,394 @@
+package convert
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A rule is something that is done to some requests, before a backend is chosen.
+type rule struct {
+	d        *directive
+	on       []*match
+	back     *back
+	redirect string
+	respond  int
+	https    bool // redirects to https
+}
+
+// split parts a rule from its condition.
+func split(words []string) (args, cond []string) {
+	for i, w := range words {
+		if w == "if" || w == "unless" {
+			return words[:i], words[i:]
+		}
+	}
+	return words, nil
+}
+
+// useBackend reads use_backend NAME [if …].
+func (x *proxy) useBackend(d *directive) {
+	args, cond := split(d.args(1))
+	if len(args) != 1 {
+		d.refuse("it names no backend")
+		return
+	}
+	b := x.back(d, args[0])
+	if b == nil {
+		return
+	}
+	x.rule(d, cond, rule{back: b}, "route to backend")
+}
+
+// rule adds a rule if its condition can be said.
+func (x *proxy) rule(d *directive, cond []string, r rule, what string) {
+	on, problem := x.condition(d, cond)
+	if problem == "" {
+		problem = x.unsayable(on, &r)
+	}
+	if problem != "" {
+		d.refuse("routes go by path and host: %s cannot be said", problem)
+		return
+	}
+	if x.f == nil {
+		d.refuse("a backend has no routes: write it in the frontends that use it")
+		return
+	}
+	if len(on) == 0 {
+		d.fold("its condition is never true")
+		return
+	}
+	for _, m := range on {
+		m.use(d)
+	}
+	r.d, r.on = d, on
+	x.rules = append(x.rules, &r)
+	d.keep("%s", what)
+}
+
+// unsayable says why matches cannot be routes.
+func (x *proxy) unsayable(on []*match, r *rule) string {
+	for _, m := range on {
+		switch {
+		case m.tls != nil && !r.https:
+			return "whether it came over TLS"
+		case r.https && (len(m.hosts) > 0 || len(m.paths) > 0) && m.tls != nil:
+			return "whether it came over TLS"
+		case len(m.sni) > 0 && (!x.tcp || len(m.hosts)+len(m.paths) > 0):
+			if x.tcp || len(m.hosts) > 0 {
+				return "the name in the TLS hello"
+			}
+			m.hosts, m.sni = m.sni, nil // in mode http they are the same name
+		case x.tcp && r.back == nil:
+			return "an answer in mode tcp"
+		}
+	}
+	return ""
+}
+
+// redirect reads redirect, and http-request redirect: scheme, location or prefix.
+func (x *proxy) redirect(d *directive) { x.redirection(d, d.args(1)) }
+
+func (x *proxy) redirection(d *directive, words []string) {
+	args, cond := split(words)
+	var kind, to string
+	code := 302
+	for i := 0; i < len(args); i++ {
+		switch {
+		case slices.Contains([]string{"scheme", "location", "prefix"}, args[i]) && i+1 < len(args):
+			kind, to = args[i], args[i+1]
+			i++
+		case args[i] == "code" && i+1 < len(args):
+			code = atoi(args[i+1])
+			i++
+		case slices.Contains([]string{"drop-query", "append-slash", "ignore-empty"}, args[i]):
+			d.refuse("%s: a redirect keeps the query", args[i])
+			return
+		default:
+			d.refuse("%s: unknown word in a redirect", args[i])
+			return
+		}
+	}
+	r := rule{}
+	switch kind {
+	case "scheme":
+		if to != "https" {
+			d.refuse("a redirect leads to https, or to a whole URL")
+			return
+		}
+		r.https = true
+		if code != 301 {
+			d.note("the status is 301")
+		}
+	case "location":
+		location, ok := location(to)
+		if !ok {
+			d.refuse("a redirect knows {host} and {uri} of the request, nothing else")
+			return
+		}
+		r.redirect = location
+	case "prefix":
+		prefix, ok := location(strings.TrimSuffix(to, "/"))
+		if !ok {
+			d.refuse("a redirect knows {host} and {uri} of the request, nothing else")
+			return
+		}
+		r.redirect = prefix + "{uri}"
+	default:
+		d.refuse("it leads nowhere")
+		return
+	}
+	if !r.https && code != 302 {
+		d.note("the status is 302")
+	}
+	x.rule(d, cond, r, "redirect")
+}
+
+// location translates the expressions of a Location that are known here.
+func location(s string) (string, bool) {
+	s = strings.NewReplacer("%[hdr(host)]", "{host}", "%[req.hdr(host)]", "{host}", "%[req.hdr(Host)]", "{host}", "%[hdr(Host)]", "{host}",
+		"%[capture.req.uri]", "{uri}", "%[url]", "{uri}", "%[pathq]", "{uri}", "%HU", "{uri}").Replace(s)
+	return s, !strings.ContainsAny(s, "%")
+}
+
+// httpRequest reads http-request ACTION … [if …].
+func (x *proxy) httpRequest(d *directive) {
+	args, cond := split(d.args(1))
+	if len(args) == 0 {
+		d.refuse("it does nothing")
+		return
+	}
+	action, _, _ := strings.Cut(args[0], "(")
+	switch action {
+	case "redirect":
+		x.redirection(d, d.args(2))
+	case "deny", "tarpit", "reject", "silent-drop", "return":
+		x.deny(d, action, args[1:], cond)
+	case "set-header", "add-header", "del-header", "replace-header", "replace-value":
+		x.setHeader(d, args)
+	case "cache-use":
+		d.note("%s", reasonCache)
+	case "allow":
+		d.refuse("a route that comes first is what lets requests pass")
+	case "auth":
+		d.refuse("passwords are not asked for here: everybody would get in")
+	case "capture", "set-log-level":
+		d.note("%s", reasonCapture)
+	case "set-var", "unset-var", "set-var-fmt":
+		d.refuse("there are no variables in requests: routes go by path and host")
+	case "track-sc0", "track-sc1", "track-sc2", "track-sc", "sc-inc-gpc0", "sc-inc-gpc1":
+		d.refuse("%s", reasonTables)
+	case "set-path", "set-pathq", "set-uri", "set-query", "replace-path", "replace-pathq", "replace-uri", "set-method", "normalize-uri":
+		d.refuse("requests reach servers as they came: paths are not rewritten in this version")
+	case "set-src", "set-src-port", "set-dst", "set-dst-port":
+		d.refuse("the client's address is the connection's, or that of the PROXY protocol")
+	case "lua", "use-service", "send-spoe-group":
+		d.refuse("there are no scripts here")
+	case "wait-for-body", "wait-for-handshake", "disable-l7-retry", "set-nice", "set-priority-class", "set-priority-offset", "early-hint", "do-log", "set-timeout", "set-mark", "set-tos", "set-fc-mark", "set-fc-tos":
+		d.note("nothing of this kind here")
+	default:
+		d.refuse("%s is not known here", args[0])
+	}
+}
+
+// deny reads the actions that answer.
+func (x *proxy) deny(d *directive, action string, args, cond []string) {
+	status := map[string]int{"deny": 403, "tarpit": 500, "return": 200, "reject": 403, "silent-drop": 403}[action]
+	for i := 0; i < len(args); i++ {
+		switch args[i] {
+		case "deny_status", "status":
+			if i++; i < len(args) {
+				status = atoi(args[i])
+			}
+		case "content-type":
+			i++
+		case "file", "lf-file", "string", "lf-string", "errorfile", "errorfiles", "default-errorfiles", "hdr":
+			d.note("%s: a short page of gatehouse's own is sent", args[i])
+			i++
+			if i > 0 && args[i-1] == "hdr" {
+				i++
+			}
+		default:
+			d.refuse("unknown word %q", args[i])
+			return
+		}
+	}
+	switch action {
+	case "tarpit":
+		d.note("the answer comes at once")
+	case "reject", "silent-drop":
+		d.note("the answer is 403; the connection stays")
+	}
+	if status < 200 || status > 599 {
+		d.refuse("%s is not a status", strconv.Itoa(status))
+		return
+	}
+	x.rule(d, cond, rule{respond: status}, fmt.Sprintf("route { respond = %d }", status))
+}
+
+// setHeader judges the fields that gatehouse sets itself.
+func (x *proxy) setHeader(d *directive, args []string) {
+	name, value := "", ""
+	if len(args) > 1 {
+		name = strings.ToLower(args[1])
+	}
+	if len(args) > 2 {
+		value = strings.Join(args[2:], " ")
+	}
+	del := args[0] == "del-header"
+	switch {
+	case del && (strings.HasPrefix(name, "x-forwarded-") || name == "forwarded"):
+		d.fold("what clients send there is replaced")
+	case (name == "x-forwarded-proto" || name == "x-forwarded-protocol" && false) && (value == "https" || value == "http" || value == "%[ssl_fc,iif(https,http)]"):
+		d.fold("X-Forwarded-Proto tells whether a request came over TLS")
+	case name == "x-forwarded-for" && (value == "%[src]" || value == "%ci"):
+		d.fold("the default")
+	case name == "x-forwarded-port":
+		d.refuse("servers get X-Forwarded-For and X-Forwarded-Proto; %s", reasonHeaders)
+	default:
+		d.refuse("%s", reasonHeaders)
+	}
+}
+
+// httpResponse reads http-response and http-after-response.
+func (x *proxy) httpResponse(d *directive) {
+	switch action, _, _ := strings.Cut(d.arg(1), "("); action {
+	case "cache-store":
+		d.note("%s", reasonCache)
+	case "set-header", "add-header":
+		if strings.EqualFold(d.arg(2), "Strict-Transport-Security") {
+			verdict, reason := absent("tls.hsts")
+			d.judge(verdict, "%s", reason)
+			return
+		}
+		if strings.EqualFold(d.arg(2), "alt-svc") {
+			d.fold("HTTP/3 is not in this version, and not announced")
+			return
+		}
+		d.refuse("%s", reasonHeaders)
+	case "del-header", "replace-header", "replace-value":
+		d.refuse("%s", reasonHeaders)
+	case "return", "deny", "redirect":
+		d.refuse("%s", reasonFilters)
+	case "capture", "set-log-level", "set-nice", "do-log", "set-mark", "set-tos", "set-fc-mark", "set-fc-tos":
+		d.note("%s", reasonCapture)
+	case "allow":
+		d.fold("the default")
+	default:
+		d.refuse("answers are not changed in this version")
+	}
+}
+
+func (x *proxy) block(d *directive) {
+	_, cond := split(d.args(1))
+	x.rule(d, cond, rule{respond: 403}, "route { respond = 403 }")
+}
+
+// reqadd judges the fields that old files add.
+func (x *proxy) reqadd(d *directive) {
+	name, value, _ := strings.Cut(d.arg(1), ":")
+	x.setHeader(d, []string{"set-header", name, strings.TrimSpace(value)})
+}
+
+func (x *proxy) reqdel(d *directive) {
+	pattern := strings.ToLower(d.arg(1))
+	if strings.HasPrefix(pattern, "^x-forwarded-") {
+		d.fold("what clients send there is replaced")
+		return
+	}
+	d.refuse("%s", reasonHeaders)
+}
+
+// reqrep judges rewritings; the one that changes nothing is common.
+func (x *proxy) reqrep(d *directive) {
+	if d.arg(1) == `^([^ :]*) /(.*)` && d.arg(2) == `1 /2` {
+		d.fold("it changes nothing")
+		return
+	}
+	d.refuse("requests reach servers as they came: paths are not rewritten in this version")
+}
+
+// routes makes routes of the rules: answers first, then backends, as HAProxy evaluates them.
+func (x *proxy) routes() {
+	slices.SortStableFunc(x.rules, func(a, b *rule) int { return rank(a) - rank(b) })
+	for _, r := range x.rules {
+		for _, m := range r.on {
+			switch {
+			case r.https:
+				x.toHTTPS(r, m)
+			case len(m.sni) > 0:
+				x.bySNI(r, m)
+			case x.tcp:
+				r.d.refuse("in mode tcp a backend is chosen by the name in the TLS hello, or not at all")
+			case r.back != nil && len(m.hosts)+len(m.paths) == 0 && x.f.back == nil:
+				x.f.back, x.f.listen = r.back, false
+				x.f.take("backend", r.d)
+			default:
+				rt := &route{hosts: m.hosts, paths: m.paths, back: r.back, redirect: r.redirect, respond: r.respond}
+				rt.take("", r.d)
+				for _, a := range m.used {
+					rt.say("", a)
+				}
+				x.f.routes = append(x.f.routes, rt)
+			}
+		}
+	}
+}
+
+func rank(r *rule) int {
+	if r.back != nil {
+		return 1
+	}
+	return 0
+}
+
+// toHTTPS makes redirects of the binds without TLS, or a route where the front speaks no TLS at all.
+func (x *proxy) toHTTPS(r *rule, m *match) {
+	if m.tls != nil && *m.tls {
+		r.d.fold("it would send clients in circles")
+		return
+	}
+	if len(m.hosts)+len(m.paths) > 0 {
+		rt := &route{hosts: m.hosts, paths: m.paths, redirect: "https://{host}{uri}"}
+		rt.take("", r.d)
+		x.f.routes = append(x.f.routes, rt)
+		return
+	}
+	plain := 0
+	for _, b := range x.f.binds {
+		if b.tls == nil {
+			b.redirect = true
+			b.take("redirect", r.d)
+			plain++
+		}
+	}
+	switch {
+	case plain == 0:
+		r.d.fold("every address speaks TLS")
+	case plain == len(x.f.binds) && m.tls == nil:
+		r.d.keep(`bind { redirect = "https" }`)
+	default:
+		r.d.keep(`bind { redirect = "https" } where there is no TLS`)
+	}
+}
+
+// bySNI makes a front of its own for names in TLS hellos: fronts share an address when their hosts differ.
+func (x *proxy) bySNI(r *rule, m *match) {
+	for _, f := range x.h.site.fronts {
+		if f.parent == x.f && f.back == r.back {
+			f.hosts = distinct(append(f.hosts, m.sni...))
+			f.take("hosts", r.d)
+			return
+		}
+	}
+	f := &front{name: x.f.name + "-" + r.back.name, tcp: true, hosts: m.sni, back: r.back, parent: x.f}
+	for _, b := range x.f.binds {
+		c := *b
+		c.node = node{from: b.from}
+		f.binds = append(f.binds, &c)
+	}
+	f.take("", r.d)
+	x.h.site.addFront(f)
+	r.d.keep("frontend %q for those names", f.name)
+}
