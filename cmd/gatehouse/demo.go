@@ -91,6 +91,9 @@ func demoConfig(talk io.Writer, folder, dir string) (*config.File, error) {
 		return nil, &failure{exitInvalid, nil}
 	}
 	file.Global.StateDir = filepath.Join(dir, "state")
+	if file.Admin != nil { // not that of the gatehouse that may serve this machine
+		file.Admin.Socket, file.Admin.Listen = filepath.Join(dir, "admin.sock"), loop.Addr{}
+	}
 	for _, t := range file.TLS {
 		for _, f := range []string{t.Certificate, t.Key} {
 			if _, err := os.Stat(f); f != "" && err != nil {
@@ -189,6 +192,9 @@ func (d *demo) invite(h *house.House) {
 		for _, b := range f.Binds {
 			fmt.Fprintf(d.out, "# %s %s\n%s\n", f.Name, b.Address, d.curl(f, b, h))
 		}
+	}
+	if a := d.file.Admin; a != nil {
+		fmt.Fprintf(d.out, "# how it is, from another terminal\ngatehouse status --socket %s\n", a.Socket)
 	}
 	fmt.Fprint(d.out, "# add \"-b jar -c jar\" to keep cookies as a browser does\n")
 	fmt.Fprintf(d.out, "# servers: %s; type a name to stop or start one; Ctrl-C ends the demo\n", strings.Join(d.apps.names(), " "))

@@ -195,6 +195,33 @@ func TestDemoPlaysAFolder(t *testing.T) {
 	}
 }
 
+// Whatever a folder of the guide is about, its demo answers: HTTP passes through relays too.
+func TestDemoPlaysTheGuide(t *testing.T) {
+	for _, folder := range demoNames() {
+		d := startDemo(t, folder)
+		tr := &http.Transport{}
+		if d.caFile != "" {
+			pem, err := os.ReadFile(d.caFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+			tr.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem)
+		}
+		resp, err := (&http.Client{Transport: tr}).Get(d.url + "hello")
+		if err != nil {
+			t.Fatalf("%s: %v", folder, err)
+		}
+		if resp.Body.Close(); resp.StatusCode != 200 {
+			t.Errorf("%s: %s", folder, resp.Status)
+		}
+		tr.CloseIdleConnections()
+		if err := d.end(); err != nil {
+			t.Errorf("%s: %v", folder, err)
+		}
+	}
+}
+
 func TestDemoEndsByItself(t *testing.T) {
 	var out bytes.Buffer
 	if code := run([]string{"demo", "--for", "1ms"}, strings.NewReader(""), &out, io.Discard); code != 0 {

@@ -98,6 +98,9 @@ func (a *demoApps) resolve(_ context.Context, host string) ([]netip.Addr, error)
 func (a *demoApps) dial(l *loop.Loop, d loop.Dial) (*loop.Conn, error) {
 	a.mu.Lock()
 	app, to := a.at[d.To.String()], netip.AddrPort{}
+	if app == nil { // a server without a port is there at each
+		app = a.at[d.To.WithPort(0).String()]
+	}
 	if app != nil && app.server != nil {
 		to = app.real
 	}
@@ -159,8 +162,41 @@ func (p *demoApp) start() error {
 	defer p.apps.mu.Unlock()
 	p.real = n.Addr().(*net.TCPAddr).AddrPort()
 	p.server = &http.Server{Handler: p}
-	go p.server.Serve(n)
+	go p.server.Serve(tlsAware{n})
 	return nil
+}
+
+// tlsAware is a listener for plain HTTP that knows a TLS hello when it sees one, as the check "tls" sends it.
+type tlsAware struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (l tlsAware) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &maybeTLS{Conn: c}, nil
+}
+
+// maybeTLS is a connection whose first byte says what it is.
+type maybeTLS struct {
+	net.Conn
+	known bool
+}
+
+// Read implements net.Conn. A TLS hello is answered with an alert: somebody is here who knows TLS, if only to refuse it.
+func (c *maybeTLS) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n == 0 || c.known {
+		return n, err
+	}
+	c.known = true
+	if b[0] == 0x16 { // a handshake record (RFC 8446 5.1)
+		io.WriteString(c.Conn, "\x15\x03\x03\x00\x02\x02\x28") // fatal alert handshake_failure
+		c.Conn.Close()
+		return 0, io.EOF
+	}
+	return n, err
 }
 
 // stop ends the application and breaks its connections. It reports whether there was anything to end.
