@@ -171,7 +171,7 @@ type Timeouts struct {
 	// Connect bounds connecting to a server.
 	Connect time.Duration `hcl:"connect,optional" assume:"5s"`
 	// Client bounds how long a client may stay silent, or refuse to read, in the middle of an
-	// exchange.
+	// exchange. Content it sends must come at 500 bytes per second besides, on average and after ten seconds of grace.
 	Client time.Duration `hcl:"client,optional" assume:"1m"`
 	// Server bounds how long a server may stay silent, or refuse to read, in the middle of an exchange.
 	Server time.Duration `hcl:"server,optional" assume:"1m"`
@@ -182,7 +182,9 @@ type Timeouts struct {
 	Request time.Duration `hcl:"request,optional" assume:"10s"`
 	// Idle bounds how long a kept-alive connection may wait for its next request.
 	Idle time.Duration `hcl:"idle,optional" assume:"1m"`
-	// Tunnel bounds how long both sides of an upgraded connection (WebSocket) or of a TCP relay may stay silent.
+	// Tunnel bounds how long both sides of an upgraded connection (WebSocket) or of a TCP relay may stay silent. In mode "tcp", where
+	// only client or server is written, that counts instead, the shorter of them. Once one side of a relay has ended, the other
+	// one has its own timeout, client or server.
 	Tunnel time.Duration `hcl:"tunnel,optional" assume:"1h"`
 	// Check bounds a health check that has no timeout of its own.
 	Check time.Duration `hcl:"check,optional" assume:"2s"`
