@@ -1,0 +1,141 @@
+package cache
+
+import (
+	"net/netip"
+
+	"gatehouse/backend/h1"
+	"gatehouse/backend/loop"
+)
+
+// Options are what a cache needs from the rest of the house.
+type Options struct {
+	// Loops do the work.
+	Loops []*loop.Loop
+	// Backend is the name of what answers behind the cache. It is part of the key: backends that share a cache do not share
+	// answers.
+	Backend string
+	// Former is a Cache of the same block, in front of another backend or of the configuration before: what it remembers goes on being
+	// remembered, by both. nil: there is none.
+	Former *Cache
+}
+
+// Cache is a cache block at work in front of one backend: a RoundTripper that answers what it knows, and lets the next one answer what it
+// does not. All loops share it. There is nothing to close.
+type Cache struct {
+	Stats *Stats
+
+	c     *Config
+	o     Options
+	next  h1.RoundTripper
+	store *store
+	rules *rules
+	query *query // nil: raw
+	rooms []*room
+}
+
+// room is what a cache owns on one loop.
+type room struct {
+	free   []*ask
+	offset int64 // from the loop's clock to the store's
+	known  bool  // offset is
+}
+
+// New makes a cache of its configuration. next answers what it does not know.
+func New(c *Config, next h1.RoundTripper, o Options) *Cache {
+	k := &Cache{c: c, o: o, next: next, rules: newRules(c.Rules), query: newQuery(c.Query)}
+	if o.Former != nil {
+		k.store = o.Former.store
+		k.store.resize(c.Memory)
+	} else {
+		k.store = newStore(c.Memory)
+	}
+	k.o.Former = nil // whose configuration is not ours to keep
+	k.store.addBackend(o.Backend)
+	k.Stats = &k.store.Stats
+	for _, l := range o.Loops {
+		for len(k.rooms) <= l.ID {
+			k.rooms = append(k.rooms, nil)
+		}
+		k.rooms[l.ID] = &room{}
+	}
+	return k
+}
+
+// Name returns the name of the block.
+func (c *Cache) Name() string { return c.c.Name }
+
+// Snapshot returns what the cache is like now. From any goroutine.
+func (c *Cache) Snapshot() Snapshot {
+	d := c.store.data
+	return Snapshot{Keys: d.EstimatedSize(), Bytes: d.WeightedSize(), Memory: d.GetMaximum(), Filling: c.store.filling.Load()}
+}
+
+// RoundTrip answers an exchange (h1.RoundTripper): from memory, or together with others who ask the same, or by the next RoundTripper.
+func (c *Cache) RoundTrip(x *h1.Exchange) error {
+	switch method := string(x.Req.Method); {
+	case method == "GET" || method == "HEAD":
+	case method == "PURGE" && len(c.c.PurgeFrom) > 0:
+		return c.answerPurge(x)
+	default:
+		return c.pass(x, fwdMethod, "")
+	}
+	h := &x.Req.Header
+	switch {
+	case x.Req.Body != nil || x.Req.Length != 0 || x.Req.Upgrade != "":
+		return c.pass(x, fwdRequest, "CONTENT")
+	case h.Has(h1.IfMatch) || h.Has(h1.IfUnmodifiedSince):
+		return c.pass(x, fwdRequest, "CONDITION")
+	case overrides(h):
+		return c.pass(x, fwdBypass, "OVERRIDE")
+	}
+	r := c.rules.match(x.Req.Target)
+	if r.bypass {
+		return c.pass(x, fwdBypass, "RULE")
+	}
+	a := c.take(x)
+	a.rule = r
+	err := a.run()
+	if err != nil || x.Resp.Body != h1.Body(a) {
+		c.give(a)
+	}
+	return err
+}
+
+// take lends an ask.
+func (c *Cache) take(x *h1.Exchange) *ask {
+	r := c.rooms[x.Loop.ID]
+	if !r.known {
+		r.known, r.offset = true, c.store.since()-x.Loop.Now()
+	}
+	var a *ask
+	if n := len(r.free); n > 0 {
+		a = r.free[n-1]
+		r.free = r.free[:n-1]
+	} else {
+		a = newAsk(c, x.Loop)
+	}
+	a.x = x
+	a.offset = r.offset
+	a.tick()
+	return a
+}
+
+// give takes it back.
+func (c *Cache) give(a *ask) {
+	r := c.rooms[a.loop.ID]
+	a.reset()
+	if len(r.free) < 256 {
+		r.free = append(r.free, a)
+	}
+}
+
+// within reports whether an address is in one of the networks.
+func within(nets []netip.Prefix, a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	for _, n := range nets {
+		if n.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

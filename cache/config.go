@@ -1,0 +1,78 @@
+// Package cache is the block "cache" of the configuration: what may be remembered. It stands between a frontend and a backend,
+// answers what it knows, remembers what it may, and never gives anybody an answer that was made for somebody else.
+//
+//	c := cache.New(&cache.Config{Name: "pages", Memory: 256 << 20, MaxObject: 8 << 20}, pool, cache.Options{Backend: "webfarm"})
+//	f := frontend.New(fc, c, frontend.Options{Loops: loops})
+//
+// It is a shared cache as RFC 9111 has it, with RFC 5861 (stale-while-revalidate, stale-if-error), RFC 9213
+// (CDN-Cache-Control) and RFC 9211 (Cache-Status).
+package cache
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is a cache: what may be remembered of the answers of servers, for everybody who asks the same. Servers say what
+// that is by Cache-Control, or by CDN-Cache-Control to this cache and its like alone. An answer with Set-Cookie is never
+// remembered, nor one that got a persistence cookie. Every answer says in Cache-Status what the cache did.
+type Config struct {
+	Name string `hcl:"name,label"`
+
+	// Memory bounds what is remembered: content, header fields and keys together. What is asked for least goes first.
+	Memory int64 `hcl:"memory,optional" unit:"bytes" default:"256MiB"`
+
+	// MaxObject bounds the content of one answer; larger ones pass by.
+	MaxObject int64 `hcl:"max_object,optional" unit:"bytes" default:"8MiB"`
+
+	// FillFromNewcomers also remembers what answered a request without the persistence cookie: the part of the answer that is for
+	// everybody, not the new cookie. Without it, only the answers to those who have their cookie already are remembered, as a
+	// cache in front of the balancer would do.
+	FillFromNewcomers bool `hcl:"fill_from_newcomers,optional"`
+
+	// PurgeFrom lists the networks from which PURGE makes the cache forget a URL. It is answered with 200, or 404 when nothing was
+	// known, and 403 to everybody else. Without it, PURGE is a method like any other and goes to the server.
+	PurgeFrom []netip.Prefix `hcl:"purge_from,optional"`
+
+	// RefreshFrom lists the networks whose Cache-Control in requests is obeyed: "no-cache" and "max-age=0", as browsers send
+	// them for a reload, then ask the server. From everybody else they are ignored: they would make any cache useless.
+	RefreshFrom []netip.Prefix `hcl:"refresh_from,optional"`
+
+	// Query says which differences between query strings make no difference.
+	Query *Query `hcl:"query,block"`
+
+	// Rule is for some paths. The first rule that matches a path counts.
+	Rules []*Rule `hcl:"rule,block"`
+}
+
+// Query says which differences between query strings make no difference. What makes none is not sent to the server either, so that
+// it cannot answer by it.
+type Query struct {
+	// Sort puts the parameters in the order of their names. Parameters of one name keep their order.
+	Sort bool `hcl:"sort,optional"`
+	// Drop lists parameters that are left out, such as "fbclid", or "utm_*" for all that begin so.
+	Drop []string `hcl:"drop,optional"`
+}
+
+// Rule is for some paths.
+type Rule struct {
+	// Paths the rule is for: "/exact", or "/prefix/*".
+	Paths []string `hcl:"paths"`
+
+	// TTL is how long an answer is fresh about which the server says nothing. It never overrides what the server says, and what
+	// is private, has a Set-Cookie or answered a request with Authorization stays out. A path that servers may read in several
+	// ways, with "%2F" or ".." in it, has no ttl. 0: only the server's word counts.
+	TTL time.Duration `hcl:"ttl,optional"`
+
+	// StaleFor is how long an answer that is no longer fresh may still be used, while it is fetched anew in the background or
+	// while the server fails. The server's stale-while-revalidate and stale-if-error, must-revalidate and the like overrule it.
+	// Without it, an answer is used for ten minutes after its time when no server can be reached, and not otherwise.
+	StaleFor time.Duration `hcl:"stale_for,optional"`
+
+	// Bypass keeps the cache out of it: nothing is looked up, nothing is remembered.
+	Bypass bool `hcl:"bypass,optional"`
+
+	// Errors also remembers answers with the statuses 4xx and 5xx, for as long as the server says. Without it, only 404 and 410 are: the
+	// others are rarely meant for everybody who asks the same.
+	Errors bool `hcl:"errors,optional"`
+}

@@ -1,0 +1,455 @@
+package cache
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"sync"
+
+	"gatehouse/backend/h1"
+	"gatehouse/backend/loop"
+)
+
+// A fill is an answer on its way from the server into the store. Whoever asks for the same meanwhile waits for its head at most: then
+// either the answer may be shared and is read while it grows, or everybody is on their own. The exchange that made the fill
+// feeds it: in a task of its own loop that reads from the server as fast as the server sends, whatever the client of that
+// exchange does. The client reads what is there, like all others.
+
+// phase is how far a fill is.
+type phase uint8
+
+const (
+	asking  phase = iota // the server was asked and has not answered
+	open                 // the answer may be shared; its content is coming
+	whole                // all of it is here
+	refused              // the answer is for one client alone
+	settled              // the store knows the answer: what it had is still good
+	failed               // there was no answer, or only a part of it
+)
+
+// chunkSize is how much content is in one piece of memory.
+const chunkSize = 64 << 10
+
+// firstChunk is what content of unknown length begins with.
+const firstChunk = 4 << 10
+
+// window is how far the fill of an answer that is too large to be stored runs ahead of its slowest reader.
+const window = 4 * chunkSize
+
+type fill struct {
+	s      *store
+	hash   uint64
+	key    string
+	from   uint64     // purges when it began
+	choice *selection // what is known of the selection in advance: that of an earlier answer, for this request. nil: nothing
+
+	mu      sync.Mutex // guards what follows
+	phase   phase
+	alone   int  // requests that lost patience with it and went to the server too
+	doomed  bool // it is not stored: the key was forgotten meanwhile
+	spilled bool // it is not stored: the content is too large. What all have read is not kept
+	entry   *entry
+	length  int64 // of the content, -1 while that is unknown
+	chunks  [][]byte
+	base    int64 // bytes of content before chunks[0]: nobody needs them any more
+	size    int64 // bytes of content so far
+	held    int64 // bytes reserved of what may be under way
+	err     error // why it failed
+	trailer *h1.Header
+	readers map[*ask]struct{}
+	waiting []*waiter // of those who wait for more
+	feeder  *feeder   // nil once it is over
+	starved bool      // the feeder waits for the slowest reader
+}
+
+// maxFills bounds the fills of one hash: one for each variant at most is of use.
+const maxFills = maxVariants
+
+// begin adds a fill. The shard's lock is held.
+func (s *store) begin(sh *shard, hash uint64, key []byte) *fill {
+	if len(sh.fills[hash]) >= maxFills {
+		return nil
+	}
+	f := &fill{s: s, hash: hash, key: string(key), from: s.purges.Load(), length: -1}
+	sh.fills[hash] = append(sh.fills[hash], f)
+	return f
+}
+
+// promises returns by what the answer will be selected, nil while nobody knows, and whether it may be waited for.
+func (f *fill) promises() (*selection, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.entry != nil {
+		return &f.entry.choice, !f.doomed && !f.spilled
+	}
+	return f.choice, !f.doomed && f.phase == asking
+}
+
+// strayed notes that somebody does not wait any longer, and reports false when too many do not.
+func (f *fill) strayed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.alone >= maxAlone {
+		return false
+	}
+	f.alone++
+	return true
+}
+
+// look returns how far the fill is. While the server has not answered, a is woken when that changes.
+func (f *fill) look(a *ask) (phase, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.phase == asking {
+		f.waiting = append(f.waiting, a.w)
+	}
+	return f.phase, f.err
+}
+
+// leave takes the fill out of the list of those that may be waited for.
+func (f *fill) leave() {
+	sh := f.s.shard(f.hash)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	f.leaveLocked(sh)
+}
+
+func (f *fill) leaveLocked(sh *shard) {
+	list := sh.fills[f.hash]
+	for i, o := range list {
+		if o == f {
+			list[i] = list[len(list)-1]
+			list[len(list)-1] = nil
+			list = list[:len(list)-1]
+			break
+		}
+	}
+	if len(list) == 0 {
+		delete(sh.fills, f.hash)
+	} else {
+		sh.fills[f.hash] = list
+	}
+}
+
+// doom keeps the answer out of the store: it may be older than what made the key be forgotten. Who reads it already reads on.
+func (f *fill) doom() {
+	f.mu.Lock()
+	f.doomed = true
+	f.mu.Unlock()
+}
+
+// end ends a fill without an answer to share. l is the loop of the caller, as in all that follows.
+func (f *fill) end(l *loop.Loop, p phase, err error) {
+	f.leave()
+	f.mu.Lock()
+	f.phase, f.err = p, err
+	f.wake(l)
+}
+
+// reserve takes n bytes of what may be under way at once, a quarter of the memory. It reports whether they are to be had.
+func (s *store) reserve(n int64) bool {
+	if s.filling.Add(n) > int64(s.data.GetMaximum()/4) {
+		s.filling.Add(-n)
+		return false
+	}
+	return true
+}
+
+// open says that the answer is e, without its content, and may be shared.
+func (f *fill) open(l *loop.Loop, e *entry, length int64, d *feeder) {
+	f.mu.Lock()
+	f.phase, f.entry, f.length, f.feeder = open, e, length, d
+	if length > 0 {
+		f.held = length
+	}
+	f.wake(l)
+}
+
+// wake wakes everybody who waits for the fill, and unlocks it.
+func (f *fill) wake(l *loop.Loop) {
+	list := f.waiting
+	f.waiting = nil
+	f.mu.Unlock()
+	for _, w := range list {
+		if w.loop == l {
+			w.more.Set(l)
+		} else {
+			w.loop.Post(w.wake)
+		}
+	}
+}
+
+// add adds content. most bounds what is stored.
+func (f *fill) add(l *loop.Loop, data []byte, most int64) {
+	n := int64(len(data))
+	f.mu.Lock()
+	switch {
+	case f.length >= 0 || f.spilled:
+	case f.size+n > most || !f.s.reserve(n):
+		// Longer than anybody could know: the readers get the rest, and then it is forgotten.
+		f.spilled = true
+		f.s.filling.Add(-f.held)
+		f.held = 0
+	default:
+		f.held += n
+	}
+	for len(data) > 0 {
+		n := len(f.chunks) - 1
+		if n < 0 || len(f.chunks[n]) == cap(f.chunks[n]) {
+			n = f.extend()
+		}
+		c := f.chunks[n]
+		k := copy(c[len(c):cap(c)], data)
+		f.chunks[n] = c[:len(c)+k]
+		f.size += int64(k)
+		data = data[k:]
+	}
+	f.wake(l)
+}
+
+// read returns content from offset pos on. Without any, a is woken when there is more, unless err is not nil. last: it is the last piece.
+func (f *fill) read(a *ask) (data []byte, last bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a.pos < f.size {
+		at := a.pos - f.base
+		data = f.chunks[at/chunkSize][at%chunkSize:]
+		a.pos += int64(len(data))
+		if f.starved {
+			f.feed(a.loop)
+		}
+		return data, f.phase == whole && a.pos == f.size && f.trailer == nil, nil
+	}
+	switch f.phase {
+	case whole:
+		return nil, true, io.EOF
+	case failed:
+		return nil, false, f.err
+	}
+	f.waiting = append(f.waiting, a.w)
+	return nil, false, nil
+}
+
+// feed lets a feeder go on that was too far ahead. mu is held.
+func (f *fill) feed(l *loop.Loop) {
+	if d := f.feeder; d != nil && d.loop == l {
+		d.room.Set(l)
+	} else if d != nil {
+		d.loop.Post(func() { d.room.Set(d.loop) })
+	}
+}
+
+// join adds a reader of the answer, and returns its head and its length, -1 for unknown. It is not ok when the beginning of the content
+// is not there any more.
+func (f *fill) join(a *ask) (e *entry, length int64, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.base > 0 || f.spilled {
+		return nil, 0, false
+	}
+	if f.readers == nil {
+		f.readers = map[*ask]struct{}{}
+	}
+	f.readers[a] = struct{}{}
+	return f.entry, f.length, true
+}
+
+// part takes a reader away.
+func (f *fill) part(a *ask) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.readers, a)
+	f.waiting = slices.DeleteFunc(f.waiting, func(w *waiter) bool { return w == a.w })
+	if f.starved {
+		f.feed(a.loop)
+	}
+}
+
+// readBy returns how many read the fill.
+func (f *fill) readBy() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.readers)
+}
+
+// useless reports whether nobody is going to have anything of the rest of the content.
+func (f *fill) useless() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.readers) == 0 && (f.doomed || f.spilled)
+}
+
+// ahead reports whether the feeder must wait for the slowest reader, and remembers that it does. Only content that is not stored is
+// fetched no faster than it is read.
+func (f *fill) ahead() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.starved = false
+	if !f.spilled {
+		return false
+	}
+	slowest := f.size
+	for a := range f.readers {
+		slowest = min(slowest, a.pos)
+	}
+	for len(f.chunks) > 1 && f.base+chunkSize <= slowest {
+		f.chunks = slices.Delete(f.chunks, 0, 1)
+		f.base += chunkSize
+	}
+	f.starved = f.size-slowest > window
+	return f.starved
+}
+
+// extend makes room in the last chunk, or adds one, and returns its place. A chunk that is not the last one has chunkSize bytes.
+func (f *fill) extend() int {
+	n := len(f.chunks) - 1
+	if n == 0 && cap(f.chunks[0]) < chunkSize && f.length < 0 {
+		// Content of unknown length. Who reads the old memory has seen it all.
+		c := make([]byte, len(f.chunks[0]), min(4*cap(f.chunks[0]), chunkSize))
+		copy(c, f.chunks[0])
+		f.chunks[0] = c
+		return 0
+	}
+	size := int64(chunkSize)
+	switch {
+	case f.length >= 0:
+		size = min(size, f.length-f.size)
+	case n < 0 && f.base == 0:
+		size = firstChunk
+	}
+	f.chunks = append(f.chunks, make([]byte, 0, max(size, 1)))
+	return n + 1
+}
+
+// finish ends a fill whose content is here up to its end, and stores it.
+func (f *fill) finish(l *loop.Loop, trailer *h1.Header) {
+	sh := f.s.shard(f.hash)
+	sh.mu.Lock()
+	f.mu.Lock()
+	f.s.filling.Add(-f.held)
+	f.held = 0
+	if !f.spilled {
+		f.trim()
+		f.entry = f.entry.filled(f.chunks, f.size)
+		if !f.doomed && f.from == f.s.purges.Load() {
+			f.s.put(f.hash, f.key, f.entry)
+		}
+	}
+	f.leaveLocked(sh)
+	f.phase, f.length, f.trailer, f.feeder = whole, f.size, trailer, nil
+	sh.mu.Unlock()
+	f.wake(l)
+}
+
+// trim gives back what the last chunk has too much, when that is worth a copy.
+func (f *fill) trim() {
+	n := len(f.chunks) - 1
+	if n < 0 {
+		return
+	}
+	if c := f.chunks[n]; cap(c)-len(c) > cap(c)/8 {
+		f.chunks[n] = append(make([]byte, 0, len(c)), c...)
+	}
+}
+
+// short reports whether there is another amount of content than was announced.
+func (f *fill) short() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.length >= 0 && f.size != f.length
+}
+
+// fail ends a fill whose content broke off.
+func (f *fill) fail(l *loop.Loop, err error) {
+	f.s.Stats.Truncated.Add(1)
+	f.leave()
+	f.mu.Lock()
+	f.s.filling.Add(-f.held)
+	f.held = 0
+	f.phase, f.err, f.feeder = failed, err, nil
+	f.wake(l)
+}
+
+// feeder is the task that reads the content from the server.
+type feeder struct {
+	f    *fill
+	body h1.Body
+	loop *loop.Loop
+	most int64
+	stop bool       // nobody wants the answer any more
+	room loop.Event // for the feeder, when it is too far ahead
+	over loop.Event // it has ended, and the body is closed
+}
+
+// errCut ends a fill that somebody stopped.
+var errCut = errors.New("the answer was not fetched to its end")
+
+func cut() error { return &h1.Error{Status: 502, Side: h1.ByProxy, Err: errCut, State: 'D'} }
+
+// Run feeds the fill to its end.
+func (d *feeder) Run() {
+	ended := false
+	defer func() { // also by a panic, or the end of the loop
+		if !ended {
+			defer d.over.Set(d.loop)
+			d.f.fail(d.loop, cut())
+			d.body.Close()
+		}
+	}()
+	err := d.feed(true)
+	ended = true
+	d.close(err)
+}
+
+// feed adds what comes to the fill. Without wait it returns nil where it would park; io.EOF: all is here.
+func (d *feeder) feed(wait bool) error {
+	for {
+		p, err := d.body.Next(wait)
+		switch {
+		case err != nil:
+			return err
+		case p.Len() == 0 && !wait:
+			return nil
+		}
+		d.f.add(d.loop, p.Data(), d.most)
+		if p.Last {
+			return io.EOF
+		}
+		for d.f.ahead() && !d.stop {
+			if !wait {
+				return nil
+			}
+			d.room.Clear()
+			if d.f.ahead() {
+				d.room.Wait(d.loop, 0)
+			}
+		}
+		if d.stop {
+			return cut()
+		}
+	}
+}
+
+// close ends the fill and the body. err is what feed returned.
+func (d *feeder) close(err error) {
+	switch {
+	case err != io.EOF:
+		d.f.fail(d.loop, err)
+	case d.f.short():
+		d.f.fail(d.loop, cut())
+	default:
+		d.f.finish(d.loop, clone(d.body.Trailer()))
+	}
+	d.body.Close()
+	d.over.Set(d.loop)
+}
+
+// clone returns a copy of a header, nil for nil.
+func clone(h *h1.Header) *h1.Header {
+	if h == nil {
+		return nil
+	}
+	o := &h1.Header{}
+	o.CopyFrom(h)
+	return o
+}

@@ -1,0 +1,192 @@
+package cache
+
+import (
+	"hash/maphash"
+	"math"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// store is what is remembered, and what is being fetched. All loops share it, and so do the Caches of one block.
+type store struct {
+	Stats Stats
+
+	seed  maphash.Seed
+	start time.Time
+	// data maps the hash of a key to what is stored for it. The key itself is compared afterwards: two keys with one hash push
+	// each other out.
+	data    *otter.Cache[uint64, *resource]
+	marks   marks
+	shards  [64]shard
+	filling atomic.Int64  // bytes of content on their way into the store
+	purges  atomic.Uint64 // purges of more than one key: what is being fetched meanwhile is not stored
+	most    atomic.Int64  // bytes of all variants of one key
+
+	mu       sync.Mutex // guards backends
+	backends map[string]bool
+}
+
+// shard is a part of the keys: a short lock for what is being fetched, and for changes of what is stored.
+type shard struct {
+	mu    sync.Mutex
+	fills map[uint64][]*fill
+}
+
+func newStore(memory int64) *store {
+	s := &store{seed: maphash.MakeSeed(), start: time.Now(), backends: map[string]bool{}}
+	for i := range s.shards {
+		s.shards[i].fills = map[uint64][]*fill{}
+	}
+	s.data = otter.Must(&otter.Options[uint64, *resource]{
+		MaximumWeight: uint64(memory),
+		Weigher:       func(_ uint64, r *resource) uint32 { return uint32(min(r.weight(), math.MaxUint32)) },
+		OnAtomicDeletion: func(e otter.DeletionEvent[uint64, *resource]) {
+			if e.WasEvicted() {
+				s.Stats.Evicted.Add(1)
+			}
+		},
+	})
+	s.resize(memory)
+	return s
+}
+
+// resize changes the bound of what is stored.
+func (s *store) resize(memory int64) {
+	s.most.Store(max(memory/8, 1))
+	if s.data.GetMaximum() != uint64(memory) {
+		s.data.SetMaximum(uint64(memory))
+	}
+}
+
+// since returns the store's clock: milliseconds since it was made.
+func (s *store) since() int64 { return time.Since(s.start).Milliseconds() }
+
+func (s *store) hash(key []byte) uint64 { return maphash.Bytes(s.seed, key) }
+
+func (s *store) shard(hash uint64) *shard { return &s.shards[hash%uint64(len(s.shards))] }
+
+// get returns what is stored for a key, nil when nothing is.
+func (s *store) get(hash uint64, key []byte) *resource {
+	r, ok := s.data.GetIfPresent(hash)
+	if !ok || r.key != string(key) {
+		return nil
+	}
+	return r
+}
+
+// peek is get for the store's own purposes: it does not count as a use. The shard's lock is held.
+func (s *store) peek(hash uint64, key string) *resource {
+	if e, ok := s.data.GetEntryQuietly(hash); ok && e.Value.key == key {
+		return e.Value
+	}
+	return nil
+}
+
+// put stores an answer. The shard's lock is held.
+func (s *store) put(hash uint64, key string, e *entry) {
+	r := s.peek(hash, key)
+	if r == nil {
+		r = &resource{key: key}
+	}
+	s.data.Set(hash, r.with(e, s.most.Load()))
+	s.Stats.Stored.Add(1)
+}
+
+// replace puts fresh in the place of old, unless something else is there by now.
+func (s *store) replace(hash uint64, key string, old, fresh *entry) {
+	sh := s.shard(hash)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if r := s.peek(hash, key); r != nil {
+		for _, v := range r.variants {
+			if v != old {
+				continue
+			}
+			if r = r.without(old); r == nil { // whose selection may be another one than that of fresh
+				r = &resource{key: key}
+			}
+			s.data.Set(hash, r.with(fresh, s.most.Load()))
+			return
+		}
+	}
+}
+
+// drop forgets one answer.
+func (s *store) drop(hash uint64, key string, e *entry) {
+	sh := s.shard(hash)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	r := s.peek(hash, key)
+	if r == nil {
+		return
+	}
+	if r = r.without(e); r != nil {
+		s.data.Set(hash, r)
+	} else {
+		s.data.Invalidate(hash)
+	}
+}
+
+// forget forgets all answers for a key, and those that are on their way. It reports whether there were any.
+func (s *store) forget(key []byte) bool {
+	hash := s.hash(key)
+	sh := s.shard(hash)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	found := false
+	if s.peek(hash, string(key)) != nil {
+		s.data.Invalidate(hash)
+		found = true
+	}
+	for _, f := range sh.fills[hash] {
+		if f.key == string(key) {
+			f.doom()
+		}
+	}
+	return found
+}
+
+// purge forgets all answers that which chooses, in whatever time that takes, and returns how many keys it forgot something of.
+func (s *store) purge(which func(key string, e *entry) bool) (n int) {
+	s.purges.Add(1)
+	for hash, r := range s.data.All() {
+		hit := false
+		for _, e := range r.variants {
+			if which(r.key, e) {
+				hit = true
+				s.drop(hash, r.key, e)
+			}
+		}
+		if hit {
+			n++
+		}
+	}
+	return n
+}
+
+// addBackend notes that keys of that backend may be in the store.
+func (s *store) addBackend(name string) {
+	s.mu.Lock()
+	s.backends[name] = true
+	s.mu.Unlock()
+}
+
+// knownBackends returns the backends whose keys may be in the store.
+func (s *store) knownBackends() (list []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for b := range s.backends {
+		list = append(list, b)
+	}
+	return list
+}
+
+// urlOf returns the URL in a key.
+func urlOf(key string) string {
+	_, url, _ := strings.Cut(key, "\x00")
+	return url
+}

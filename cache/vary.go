@@ -1,0 +1,263 @@
+package cache
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"gatehouse/backend/h1"
+)
+
+// selection is what a request had to be like to get an answer: how it came here, and the values of the fields that the answer
+// names in Vary (RFC 9111 4.1). It is immutable.
+type selection struct {
+	forwarded string
+	fields    []selector
+}
+
+// selector is one field of Vary and its value in the request, normalised.
+type selector struct {
+	name  string
+	id    h1.Name // 0: not a known name
+	value string
+}
+
+// selectionOf makes the selection of an answer: resp is its header, req that of the request as it came in. star says that Vary
+// holds "*": no other request gets this answer. ok is false for a Vary that cannot be read, which is as good.
+func selectionOf(req, resp *h1.Header) (s selection, star, ok bool) {
+	var room [512]byte
+	s.forwarded = string(appendForwarded(room[:0], req))
+	for i := resp.Index(h1.Vary, 0); i >= 0; i = resp.Index(h1.Vary, i+1) {
+		for v := resp.Value(i); len(v) > 0; {
+			var name []byte
+			name, v = h1.NextToken(v)
+			switch {
+			case len(name) == 0 || s.names(name):
+			case string(name) == "*":
+				return s, true, true
+			case tokenLen(name) != len(name):
+				return s, false, false
+			default:
+				f := selector{name: string(name), id: knownSelector(name)}
+				f.value = string(f.appendValue(room[:0], req))
+				s.fields = append(s.fields, f)
+			}
+		}
+	}
+	return s, false, true
+}
+
+func (s *selection) names(name []byte) bool {
+	for i := range s.fields {
+		if h1.EqualFold(name, s.fields[i].name) {
+			return true
+		}
+	}
+	return false
+}
+
+// needsClient reports whether the answer was selected by what only the client can send: no request in the background gets the same.
+func (s *selection) needsClient() bool {
+	for i := range s.fields {
+		if id := s.fields[i].id; id == h1.Cookie || id == h1.Authorization {
+			return true
+		}
+	}
+	return false
+}
+
+// matches reports whether a request with that header gets this answer.
+func (s *selection) matches(req *h1.Header) bool {
+	var room [256]byte
+	if string(appendForwarded(room[:0], req)) != s.forwarded {
+		return false
+	}
+	for i := range s.fields {
+		f := &s.fields[i]
+		if string(f.appendValue(room[:0], req)) != f.value {
+			return false
+		}
+	}
+	return true
+}
+
+// of returns the selection that another request makes by the same fields.
+func (s *selection) of(req *h1.Header) selection {
+	var room [512]byte
+	o := selection{forwarded: string(appendForwarded(room[:0], req)), fields: slices.Clone(s.fields)}
+	for i := range o.fields {
+		o.fields[i].value = string(o.fields[i].appendValue(room[:0], req))
+	}
+	return o
+}
+
+// same reports whether two answers were selected alike: the later one replaces the earlier one.
+func (s *selection) same(o *selection) bool {
+	if s.forwarded != o.forwarded || len(s.fields) != len(o.fields) {
+		return false
+	}
+	for i := range s.fields {
+		a, b := &s.fields[i], &o.fields[i]
+		if a.value != b.value || !strings.EqualFold(a.name, b.name) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *selection) size() int {
+	n := len(s.forwarded)
+	for i := range s.fields {
+		n += len(s.fields[i].name) + len(s.fields[i].value) + 48
+	}
+	return n
+}
+
+// knownSelector returns the id of the names that are found by it. Others are found by their bytes.
+func knownSelector(name []byte) h1.Name {
+	for _, id := range [...]h1.Name{h1.AcceptEncoding, h1.Cookie, h1.Authorization, h1.UserAgent, h1.Accept, h1.Referer} {
+		if h1.EqualFold(name, id.String()) {
+			return id
+		}
+	}
+	return 0
+}
+
+// appendValue appends the field's value in a request: "+" and its lines as one list without the white space around the commas, or
+// "-" when there is none. "Two requests' selecting header fields are defined to match if and only if those in the first
+// request can be transformed to those in the second by … adding or removing whitespace, where allowed in the header field's
+// syntax, combining multiple header field lines with the same field name, normalizing both header field values in a way that is
+// known to have identical semantics" (RFC 9111 4.1).
+func (f *selector) appendValue(dst []byte, req *h1.Header) []byte {
+	if f.id == h1.AcceptEncoding {
+		return append(dst, '+', '0'+codingsOf(req))
+	}
+	fold := strings.EqualFold(f.name, "Accept-Language")
+	first := true
+	for i := f.index(req, 0); i >= 0; i = f.index(req, i+1) {
+		if first {
+			dst = append(dst, '+')
+		} else {
+			dst = append(dst, ',')
+		}
+		first = false
+		if f.id == h1.Cookie || f.id == h1.UserAgent || f.id == h1.Authorization || f.id == h1.Referer {
+			dst = append(dst, req.Value(i)...) // no lists
+			continue
+		}
+		dst = appendList(dst, req.Value(i), fold)
+	}
+	if first {
+		dst = append(dst, '-')
+	}
+	return dst
+}
+
+func (f *selector) index(h *h1.Header, from int) int {
+	if f.id != 0 {
+		return h.Index(f.id, from)
+	}
+	return h.IndexName(f.name, from)
+}
+
+// appendList appends a list without the white space around its commas, in lower case where that means the same. Inside quotes
+// nothing is changed.
+func appendList(dst, v []byte, fold bool) []byte {
+	start := len(dst)
+	quoted := false
+	for i := 0; i < len(v); i++ {
+		c := v[i]
+		switch {
+		case quoted && c == '\\' && i+1 < len(v):
+			dst = append(dst, c)
+			i++
+			c = v[i]
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case isBlank(c):
+			if len(dst) == start || dst[len(dst)-1] == ',' {
+				continue
+			}
+			rest := trimLeft(v[i:])
+			if len(rest) == 0 || rest[0] == ',' {
+				continue
+			}
+		case fold && c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// The codings an Accept-Encoding is folded to. Everybody who takes the same of them gets the same answer.
+const (
+	takesGzip = 1 << iota
+	takesBrotli
+	takesZstd
+)
+
+// codingsOf returns which codings a request takes (RFC 9110 12.5.3). That a coding is liked less does not count: the server chose.
+func codingsOf(req *h1.Header) (set byte) {
+	var refused byte
+	star := false
+	for i := req.Index(h1.AcceptEncoding, 0); i >= 0; i = req.Index(h1.AcceptEncoding, i+1) {
+		for v := req.Value(i); len(v) > 0; {
+			var t []byte
+			t, v = h1.NextToken(v)
+			name, weight, _ := bytes.Cut(t, []byte(";"))
+			var bit byte
+			switch name = trimBlank(name); {
+			case h1.EqualFold(name, "gzip"), h1.EqualFold(name, "x-gzip"):
+				bit = takesGzip
+			case h1.EqualFold(name, "br"):
+				bit = takesBrotli
+			case h1.EqualFold(name, "zstd"):
+				bit = takesZstd
+			case len(name) == 1 && name[0] == '*':
+				star = !zeroWeight(weight)
+				continue
+			}
+			if zeroWeight(weight) {
+				refused |= bit
+			} else {
+				set |= bit
+			}
+		}
+	}
+	if star {
+		set = takesGzip | takesBrotli | takesZstd
+	}
+	return set &^ refused
+}
+
+// zeroWeight reports whether parameters say "q=0" in any form: "A weight value of 0 means 'not acceptable'." (RFC 9110 12.4.2)
+func zeroWeight(b []byte) bool {
+	b = trimBlank(b)
+	if len(b) < 3 || b[0]|0x20 != 'q' || b[1] != '=' || b[2] != '0' {
+		return false
+	}
+	for _, c := range b[3:] {
+		if c != '.' && c != '0' {
+			return false
+		}
+	}
+	return true
+}
+
+// foldable reports whether an answer with that Content-Encoding may be given to everybody with the same folded Accept-Encoding.
+func foldable(resp *h1.Header) bool {
+	for i := resp.Index(h1.ContentEncoding, 0); i >= 0; i = resp.Index(h1.ContentEncoding, i+1) {
+		for v := resp.Value(i); len(v) > 0; {
+			var t []byte
+			t, v = h1.NextToken(v)
+			switch {
+			case len(t) == 0, h1.EqualFold(t, "gzip"), h1.EqualFold(t, "x-gzip"), h1.EqualFold(t, "br"), h1.EqualFold(t, "zstd"), h1.EqualFold(t, "identity"):
+			default:
+				return false
+			}
+		}
+	}
+	return true
+}
