@@ -236,10 +236,17 @@ func (f *flow) read(b []byte) (int, error) {
 	if c.T == nil {
 		return c.C.TryRead(b)
 	}
+	n := 0
+	var err error
 	c.C.SetTry(true)
-	n, err := c.T.Read(b)
+	for k := 1; k > 0 && err == nil && n < len(b); n += k { // a record at a time
+		k, err = c.T.Read(b[n:])
+	}
 	c.C.SetTry(false)
-	return n, err
+	if n > 0 {
+		return n, nil // the next read has the same error
+	}
+	return 0, err
 }
 
 // wait parks until there is something to read, or for too long.

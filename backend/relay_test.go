@@ -35,7 +35,6 @@ type relayer struct {
 	p     *Pool
 	addr  string
 	exits chan exit
-	fed   string // read of the client before the relay began
 }
 
 // relaying starts a pool of the servers at these addresses. change, if not nil, changes its configuration before.
