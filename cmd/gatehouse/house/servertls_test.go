@@ -12,6 +12,7 @@ import (
 	"io"
 	"log"
 	"math/big"
+	mrand "math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -305,5 +306,140 @@ listen "www" {
 	}
 	if checked.Load() == 0 {
 		t.Error("the server saw no check")
+	}
+}
+
+// TestTCPStreamsUnderTLS: under TLS on both sides, what is sent comes out, in both directions at once, and the end of one side is passed on
+// while the other one goes on.
+func TestTCPStreamsUnderTLS(t *testing.T) {
+	ca := newAuthority(t)
+	cert := ca.issue(t, "app.test")
+	const n = 12
+	received := make(chan string, n)
+	o := newOrigin(t, func(w *wire) {
+		tc := tls.Server(w.Conn, &tls.Config{Certificates: []tls.Certificate{cert}})
+		var sending sync.WaitGroup
+		sending.Go(func() { pour(t, tc, 'd') })
+		got, err := io.ReadAll(tc)
+		if err != nil {
+			t.Errorf("the server: %v", err)
+		}
+		received <- string(got)
+		sending.Wait()
+	})
+	r, book := site(t, `
+tls "own" {
+  internal = true
+  hosts    = ["a.test"]
+}
+listen "farm" {
+  mode = "tcp"
+  log  = log.access
+  bind "127.0.0.1:1" { tls = tls.own }
+  server "A" "`+o.addr+`" {
+    tls {
+      ca          = "`+ca.file+`"
+      server_name = "app.test"
+    }
+  }
+}`)
+	var clients sync.WaitGroup
+	for range n {
+		tc := tls.Client(r.connect(0).Conn, &tls.Config{ServerName: "a.test", InsecureSkipVerify: true})
+		clients.Go(func() {
+			var sending sync.WaitGroup
+			sending.Go(func() { pour(t, tc, 'u') })
+			got, err := io.ReadAll(tc)
+			if err != nil || !poured(string(got), 'd') {
+				t.Errorf("a client got %d bytes, %v", len(got), err)
+			}
+			sending.Wait()
+		})
+	}
+	clients.Wait()
+	for range n {
+		if got := <-received; !poured(got, 'u') {
+			t.Errorf("the server got %d bytes", len(got))
+		}
+		if line := book.next(t); !strings.Contains(line, " -- ") {
+			t.Errorf("logged %s", line)
+		}
+	}
+}
+
+// pour sends a text of random length in random pieces, and ends its side. Each byte is the letter plus its place, so nothing can be
+// missing or out of place.
+func pour(t testing.TB, c *tls.Conn, letter byte) {
+	text := make([]byte, mrand.N(2<<20))
+	for i := range text {
+		text[i] = letter + byte(i%251)
+	}
+	text = append(fmt.Appendf(nil, "%d ", len(text)), text...)
+	for len(text) > 0 {
+		n := min(len(text), 1+mrand.N(100_000))
+		if _, err := c.Write(text[:n]); err != nil {
+			t.Errorf("write: %v", err)
+			return
+		}
+		text = text[n:]
+	}
+	if err := c.CloseWrite(); err != nil {
+		t.Error(err)
+	}
+}
+
+// poured reports whether a text is one that pour has sent, whole.
+func poured(text string, letter byte) bool {
+	length, text, _ := strings.Cut(text, " ")
+	for i := range len(text) {
+		if text[i] != letter+byte(i%251) {
+			return false
+		}
+	}
+	return length == fmt.Sprint(len(text))
+}
+
+// TestTCPHelloCheck is guide 2.2 with SSL: only servers that answer a TLS hello get connections, the backup when none of the others does.
+func TestTCPHelloCheck(t *testing.T) {
+	secure := func(name string) *origin {
+		cert := selfSigned(t, name)
+		return newOrigin(t, func(w *wire) {
+			tc := tls.Server(w.Conn, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13})
+			defer tc.Close()
+			if tc.Handshake() == nil {
+				io.WriteString(tc, name)
+			}
+		})
+	}
+	plain := newOrigin(t, func(w *wire) { w.send("HTTP/1.0 400 What?\r\n\r\n") })
+	main, spare := secure("main"), secure("spare")
+	r, _ := site(t, `
+listen "ssl-farm" {
+  mode = "tcp"
+  bind "127.0.0.1:1" {}
+  check "tls" {
+    interval = "50ms"
+    timeout  = "5s"
+    fall     = 1
+  }
+  server "plain" "`+plain.addr+`" {}
+  server "main" "`+main.addr+`" {}
+  server "spare" "`+spare.addr+`" { backup = true }
+}`)
+	<-r.h.Pool("ssl-farm").Ready()
+	ask := func() string {
+		b, _ := io.ReadAll(tls.Client(r.connect(0).Conn, &tls.Config{InsecureSkipVerify: true, ServerName: "x"}))
+		return string(b)
+	}
+	for range 4 {
+		if got := ask(); got != "main" {
+			t.Errorf("got to %q, want main", got)
+		}
+	}
+	main.stop()
+	for end := time.Now().Add(patience); ask() != "spare"; {
+		if time.Now().After(end) {
+			t.Fatal("nobody gets to the backup")
+		}
 	}
 }
