@@ -412,7 +412,7 @@ func TestHalfHandshakes(t *testing.T) {
 	r := build(t, plan{servers: []*origin{o}, tls: true})
 	n := 1500
 	if raceEnabled {
-		n = 1100
+		n = 640 // a handshake costs five times as much
 	}
 	hello := clientHello(t)
 	for range n {
@@ -429,7 +429,7 @@ func TestHalfHandshakes(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
-	if d := time.Since(began); d > 5*time.Second {
+	if d := time.Since(began); d > 9*time.Second { // those who stopped are closed after ten
 		t.Errorf("an honest client waited %v", d)
 	}
 }
