@@ -119,7 +119,7 @@ func (e *exchange) wreck(v any) {
 		}
 	}
 	if x.Note.Total < 0 { // else it has its line
-		if x.Note.Status >= 0 || e.sendPage(500, true) != nil {
+		if x.Note.Status >= 0 || x.Note.Mode == h1.TCP || e.sendPage(500, true) != nil {
 			e.conn.cut()
 		}
 		e.log(f)
