@@ -58,30 +58,31 @@ func (c *conn) relay() {
 		n.ActConn = f.o.Process.Count()
 	}
 	f.Stats.Active.Add(-1)
-	server := c.note(n, err)
-	if l := f.log(); l != nil && (l.Empty() || n.BytesIn > 0 || n.BytesOut > 0 || server) {
+	by := h1.ByClient // the one who ended it
+	if err != nil {
+		by = c.note(n, err)
+	}
+	if l := f.log(); l != nil && (l.Empty() || n.BytesIn > 0 || n.BytesOut > 0 || by != h1.ByClient) {
 		e.log(f)
 	}
-	if server && !c.killed && c.T == nil {
-		c.hangUp() // what the server said last is still on its way
+	if by == h1.ByServer && n.State == 'D' && c.T == nil {
+		c.hangUp() // what the server said last may still be on its way
 	}
 }
 
-// note notes how a relay ended, and reports whether it was for another reason than the client's.
-func (c *conn) note(n *h1.Note, err error) bool {
-	if err == nil {
-		return false
-	}
+// note notes the error that ended a relay, and returns whose it is.
+func (c *conn) note(n *h1.Note, err error) h1.Side {
 	c.aborted = true // no close_notify: what is cut must not look complete
-	n.Err, n.Cause, n.State = err, 'P', 'D'
 	he, ok := errors.AsType[*h1.Error](err)
-	if ok && he.Cause != 0 {
-		n.Cause, n.State = he.Cause, he.State
+	if !ok {
+		he = &h1.Error{Side: h1.ByProxy, Cause: 'I', State: 'D'}
 	}
+	n.Err, n.Cause, n.State = err, he.Cause, he.State
 	if c.killed {
 		n.Cause = 'K'
+		return h1.ByProxy
 	}
-	return !ok || he.Side != h1.ByClient
+	return he.Side
 }
 
 // entry finds the frontend a connection is for: where hosts tell frontends apart, by the name the client asks for in its TLS hello. nil:

@@ -148,6 +148,33 @@ listen "www" {
 	}
 }
 
+// TestProxyUnexpected is hostile input, row 76: where no PROXY header is expected, one is no request and no TLS.
+func TestProxyUnexpected(t *testing.T) {
+	o := newOrigin(t, nil)
+	for _, under := range []string{"", "tls = tls.own"} {
+		r, _ := site(t, `
+tls "own" { internal = true }
+listen "www" {
+  hosts = ["a.test"]
+  bind "127.0.0.1:1" {
+    `+under+`
+  }
+  server "A" "`+o.addr+`" {}
+}`)
+		for _, header := range []string{announced1, announced2} {
+			w := r.connect(0)
+			w.send(header + "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+			got, _ := w.rest()
+			if under == "" && !strings.HasPrefix(got, "HTTP/1.1 400 ") || strings.Contains(got, " 200 ") {
+				t.Errorf("%s %q: got %.100q", under, header, got)
+			}
+		}
+	}
+	if seen := o.seen(); seen != "" {
+		t.Errorf("the server got %q", seen)
+	}
+}
+
 // TestAcceptProxySlow: a header has three seconds, however it trickles in.
 func TestAcceptProxySlow(t *testing.T) {
 	if testing.Short() {
