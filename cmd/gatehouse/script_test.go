@@ -35,8 +35,10 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"await":       await,
 			"certificate": certificate,
 			"exits":       exits,
+			"signal":      sendSignal,
 		},
 	})
 }
