@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gatehouse/cmd/gatehouse/config"
 )
 
 // An apache reads the configuration of Apache's httpd 2.2 and 2.4, as far as it is a proxy with TLS.
@@ -207,6 +209,7 @@ func (a *apache) line(n *apacheNode, v *vhost) {
 	case "proxypassreverse":
 		d.fold("answers pass as they are: servers see the name the client asked for, and use it")
 	case "proxypreservehost":
+		v.sameHost = !strings.EqualFold(n.arg(1), "off")
 		d.fold("servers always see the name the client asked for")
 	case "proxytimeout":
 		v.wait(d, "server", n.arg(1))
@@ -215,10 +218,14 @@ func (a *apache) line(n *apacheNode, v *vhost) {
 	case "keepalivetimeout":
 		v.wait(d, "idle", n.arg(1))
 	case "limitrequestbody":
-		if n.arg(1) == "0" {
+		size, err := config.ParseSize(n.arg(1) + "B")
+		switch {
+		case err != nil:
+			d.refuse("%q is not a number of bytes", n.arg(1))
+		case size == 0:
 			d.fold("the default")
-		} else {
-			v.body = n.arg(1) + "B"
+		default:
+			v.body = config.FormatSize(size)
 			d.keep("limits { body }")
 		}
 	case "proxyaddheaders":
@@ -449,13 +456,22 @@ func (v *vhost) inherit(main *vhost) {
 	for name, d := range main.timeouts.of {
 		if _, ok := v.timeouts.of[name]; !ok {
 			v.timeouts.set(name, d, nil)
-			v.timeouts.from[name] = main.timeouts.from[name]
+			for _, by := range main.timeouts.from[name] {
+				v.timeouts.take(name, by)
+			}
 		}
 	}
 	if v.body == "" {
 		v.body = main.body
 	}
 	v.routes = append(v.routes, main.routes...)
+	if !v.sameHost && !main.sameHost {
+		for _, r := range v.routes {
+			if r.back != nil {
+				r.d.note("servers see the name the client asked for, not that of the URL")
+			}
+		}
+	}
 }
 
 // mainServer makes a virtual host of what stands outside of all of them, if there are addresses for it.

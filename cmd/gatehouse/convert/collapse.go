@@ -194,7 +194,10 @@ func (c *collapser) takeOver(f *front, l *link) {
 // note tells the directives of f what became of them.
 func (c *collapser) note(f, g *front) {
 	for _, d := range f.from[""] {
-		d.revise(Kept, "one with "+g.name)
+		if d.Verdict != Refused { // what was noted of a process of its own is no longer so
+			d.Verdict = unjudged
+			d.keep("one with %s", g.name)
+		}
 	}
 	for attr, list := range f.back.timeouts.from {
 		for _, d := range list {

@@ -89,7 +89,7 @@ func (t *tlsSet) write(o *outline) {
 		if t.clientCA == "" && t.clientMode == "" {
 			return
 		}
-		auth := &node{from: map[string][]*directive{"": t.from["client_auth"]}}
+		auth := t.part("client_auth")
 		o.block(auth, "client_auth", nil, func(o *outline) {
 			o.text(&t.node, "ca", t.clientCA)
 			o.text(&t.node, "mode", t.clientMode)
@@ -118,14 +118,16 @@ func (f *front) write(o *outline) {
 		o.mode(&f.node, f.tcp)
 		f.body1(o)
 		f.body2(o)
-		t := &timeouts{of: map[string]time.Duration{}}
-		for _, half := range []*timeouts{&f.timeouts, &b.timeouts} {
-			for name, v := range half.of {
-				t.of[name] = v
+		if f.joint == nil {
+			f.joint = &timeouts{of: map[string]time.Duration{}}
+			for _, half := range []*timeouts{&f.timeouts, &b.timeouts} {
+				for name, v := range half.of {
+					f.joint.of[name] = v
+				}
+				f.joint.link(half)
 			}
-			t.link(half)
 		}
-		b.body(o, t)
+		b.body(o, f.joint)
 		o.leftover(&f.node)
 	})
 }
@@ -152,11 +154,11 @@ func (f *front) body2(o *outline) {
 		o.attr(&f.node, "grace", str(config.FormatDuration(f.grace)))
 	}
 	if f.body != "" {
-		limits := &node{from: map[string][]*directive{"": f.from["body"]}, said: map[string][]*comment{"": f.said["body"]}}
+		limits := f.part("body")
 		o.block(limits, "limits", nil, func(o *outline) { o.text(limits, "body", f.body) })
 	}
 	if len(f.monitorSources) > 0 || f.monitorURI != "" {
-		m := &node{from: map[string][]*directive{"": f.from["monitor"]}, said: map[string][]*comment{"": f.said["monitor"]}}
+		m := f.part("monitor")
 		o.block(m, "monitor", nil, func(o *outline) {
 			if len(f.monitorSources) > 0 {
 				o.attr(m, "sources", list(f.monitorSources))
@@ -261,10 +263,10 @@ func (c *cookie) write(o *outline) {
 	o.block(&c.node, "cookie", []string{c.name}, func(o *outline) {
 		o.must(&c.node, "mode", str(c.mode))
 		if c.indirect != nil {
-			o.must(&c.node, "indirect", flag(*c.indirect))
+			o.must(&c.node, "indirect", truth(*c.indirect))
 		}
 		if c.nocache != nil {
-			o.must(&c.node, "nocache", flag(*c.nocache))
+			o.must(&c.node, "nocache", truth(*c.nocache))
 		}
 		o.yes(&c.node, "postonly", c.postonly)
 		o.yes(&c.node, "preserve", c.preserve)
@@ -272,7 +274,7 @@ func (c *cookie) write(o *outline) {
 			o.attr(&c.node, "domain", list(c.domain))
 		}
 		if c.secure != nil {
-			o.must(&c.node, "secure", flag(*c.secure))
+			o.must(&c.node, "secure", truth(*c.secure))
 		}
 		o.text(&c.node, "same_site", c.sameSite)
 		o.duration(&c.node, "max_idle", c.maxIdle)
@@ -388,7 +390,7 @@ func (o *outline) yes(n *node, name string, v bool) {
 
 func (o *outline) optionalBool(n *node, name string, v *bool) {
 	if v != nil {
-		o.attr(n, name, flag(*v))
+		o.attr(n, name, truth(*v))
 	}
 }
 

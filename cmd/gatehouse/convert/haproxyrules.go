@@ -336,8 +336,12 @@ func (x *proxy) routes() {
 	}
 }
 
+// rank is when HAProxy evaluates a rule: http-request, then redirect, then use_backend.
 func rank(r *rule) int {
-	if r.back != nil {
+	switch {
+	case r.back != nil:
+		return 2
+	case r.d.words[0] == "redirect":
 		return 1
 	}
 	return 0

@@ -25,8 +25,22 @@ type site struct {
 // A node is what every part of a site has: where its attributes come from, and what was said about them. The attribute "" is
 // the block itself.
 type node struct {
-	from map[string][]*directive
-	said map[string][]*comment
+	from  map[string][]*directive
+	said  map[string][]*comment
+	parts map[string]*node
+}
+
+// part returns the node of an inner block that is made of one attribute's directives, always the same.
+func (n *node) part(attr string) *node {
+	p := n.parts[attr]
+	if p == nil {
+		p = &node{from: map[string][]*directive{"": n.from[attr]}, said: map[string][]*comment{"": n.said[attr]}}
+		if n.parts == nil {
+			n.parts = map[string]*node{}
+		}
+		n.parts[attr] = p
+	}
+	return p
 }
 
 // take notes that an attribute comes from a directive, and moves the directive's comments there.
@@ -132,7 +146,8 @@ type front struct {
 	body           string // limit of a request's content
 	routes         []*route
 	timeouts       timeouts
-	parent         *front // the one it was split from, which goes by where others are meant
+	joint          *timeouts // of a listen block: those of its halves
+	parent         *front    // the one it was split from, which goes by where others are meant
 }
 
 type bind struct {

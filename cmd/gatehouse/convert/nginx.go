@@ -14,6 +14,7 @@ type nginx struct {
 	hosting
 	a         *apache // whose ways with servers' URLs are used
 	upstreams map[string]*upstream
+	streams   []*nginxServer // in mode tcp
 }
 
 // An upstream is a named group of servers. It is a backend once something leads there.
@@ -42,6 +43,9 @@ func readNginx(p *pile, sources []*source) error {
 	x.collect(nodes, false)
 	x.level(nodes, nil, false)
 	x.build()
+	for _, s := range x.streams {
+		s.stream()
+	}
 	for _, name := range sortedKeys(x.upstreams) {
 		if u := x.upstreams[name]; !u.added && u.n.Verdict != Refused {
 			u.n.note("nothing leads there: it is left out")
@@ -335,8 +339,11 @@ func (x *nginx) server(n *nginxNode, inherited []*nginxNode, tcp bool) {
 		v.doors[i].tls = v.doors[i].tls || v.ssl
 	}
 	if tcp {
-		s.stream()
+		x.streams = append(x.streams, s)
 		return
+	}
+	if !s.limited {
+		v.d.note(`requests had 1 MiB of content at most, here they have what they have: limits { body = "1MiB" }`)
 	}
 	x.vhosts = append(x.vhosts, v)
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gatehouse/cmd/gatehouse/config"
 )
 
 // An nginxServer is a server block being read.
@@ -17,6 +19,8 @@ type nginxServer struct {
 	back  *back // of mode tcp
 	proxy bool  // proxy_protocol on: it is sent to servers
 	host  bool  // a Host field is set for servers
+
+	limited bool // the size of contents is
 }
 
 // line reads a directive of a server, or of a location that is for every request.
@@ -264,28 +268,29 @@ func (s *nginxServer) log(n *nginxNode) {
 	n.keep("log %q", s.v.log.name)
 }
 
-// body reads a size: 0 is no limit, which is the default here. nginx's own, 1 MiB, is not taken over.
+// body reads a size. 0 is no limit, which is the default here.
 func (s *nginxServer) body(n *nginxNode) {
+	s.limited = true
 	v := strings.ToLower(n.arg(1))
-	unit := map[byte]string{'k': "KiB", 'm': "MiB", 'g': "GiB"}
-	switch {
-	case v == "0":
-		n.fold("the default")
-		return
-	case v == "":
-		n.refuse("it has no size")
-		return
-	case unit[v[len(v)-1]] != "":
-		v = v[:len(v)-1] + unit[v[len(v)-1]]
-	default:
+	for suffix, unit := range map[string]string{"k": "KiB", "m": "MiB", "g": "GiB"} {
+		if number, ok := strings.CutSuffix(v, suffix); ok {
+			v = number + unit
+			break
+		}
+	}
+	if strings.Trim(v, "0123456789") == "" {
 		v += "B"
 	}
-	if strings.Trim(v, "0123456789kKMGiB") != "" {
+	size, err := config.ParseSize(v)
+	switch {
+	case err != nil:
 		n.refuse("%q is not a size", n.arg(1))
-		return
+	case size == 0:
+		n.fold("the default")
+	default:
+		s.v.body = config.FormatSize(size)
+		n.keep("limits { body }")
 	}
-	s.v.body = v
-	n.keep("limits { body }")
 }
 
 func (s *nginxServer) wait(n *nginxNode, name string) {
@@ -454,11 +459,15 @@ func (s *nginxServer) location(n *nginxNode) {
 		n.fold("every request")
 	}
 	answered := false
+	host := s.host || slices.ContainsFunc(n.kids, isHost)
 	for _, k := range n.kids {
 		s.v.comments = append(s.v.comments, k.comments...)
 		switch {
 		case k.words[0] == "proxy_pass":
 			answered = s.pass(k, where, paths) || answered
+			if !host {
+				k.note("servers see the name the client asked for, not that of the URL")
+			}
 		case k.words[0] == "return":
 			s.answer(k, paths)
 			answered = true
@@ -479,8 +488,12 @@ func (s *nginxServer) location(n *nginxNode) {
 	}
 	if !answered {
 		n.refuse("%s", reasonFiles)
-		s.v.files = append(s.v.files, n.directive)
 	}
+}
+
+// isHost reports whether a directive sets the Host field.
+func isHost(n *nginxNode) bool {
+	return n.words[0] == "proxy_set_header" && strings.EqualFold(n.arg(1), "Host")
 }
 
 // pass reads proxy_pass URL of a location. It reports whether the location is answered now.

@@ -1,6 +1,8 @@
 package convert
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -15,8 +17,13 @@ import (
 // nothing is left that listens.
 func (p *pile) proofread() ([]byte, error) {
 	off := map[key]bool{}
+	var before []byte
 	for {
 		text, spans := p.print(off)
+		if before != nil && bytes.Equal(text, before) {
+			return nil, errors.New("the converted configuration is not valid, and nothing in it can be left out")
+		}
+		before = text
 		_, diags := config.LoadText("gatehouse.hcl", text, config.Options{Env: func(string) (string, bool) { return "", false }})
 		progress := false
 		for _, d := range diags.List() {

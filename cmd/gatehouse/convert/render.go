@@ -109,10 +109,10 @@ func reference(kind, name string) string {
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// str, num, flag and list are values of the configuration.
+// str, num, truth and list are values of the configuration.
 func str(s string) cty.Value { return cty.StringVal(s) }
 func num(n int) cty.Value    { return cty.NumberIntVal(int64(n)) }
-func flag(b bool) cty.Value  { return cty.BoolVal(b) }
+func truth(b bool) cty.Value { return cty.BoolVal(b) }
 
 func list(words []string) cty.Value {
 	values := make([]cty.Value, len(words))

@@ -16,6 +16,7 @@ type stunnelService struct {
 	head   *directive
 	opts   map[string]*directive // by the lower-case name; the last one counts
 	many   map[string][]*directive
+	own    map[*directive]bool // what does not count for all services
 	tls    *tlsSet
 	f      *front
 	b      *back
@@ -56,7 +57,7 @@ func readStunnel(p *pile, sources []*source) error {
 	byName := map[string]*stunnelService{}
 	var all []*stunnelService
 	for _, svc := range services {
-		s := &stunnelService{p: p, name: svc.name, head: svc.head, opts: map[string]*directive{}, many: map[string][]*directive{}}
+		s := &stunnelService{p: p, name: svc.name, head: svc.head, opts: map[string]*directive{}, many: map[string][]*directive{}, own: map[*directive]bool{}}
 		for _, d := range first.opts {
 			if isServiceOption(d.words[0]) {
 				s.add(d)
@@ -74,6 +75,7 @@ func readStunnel(p *pile, sources []*source) error {
 			if old := s.many[name]; len(old) > 0 && inherited[old[0]] {
 				s.many[name] = nil
 			}
+			s.own[d] = true
 			s.add(d)
 		}
 		byName[s.name] = s
@@ -231,7 +233,7 @@ func (s *stunnelService) fail() {
 	s.head.refuse("nothing is left that could be served")
 	for _, name := range sortedKeys(s.many) {
 		for _, d := range s.many[name] {
-			if d.Verdict == unjudged || d.Verdict == Kept {
+			if s.own[d] && (d.Verdict == unjudged || d.Verdict == Kept) {
 				d.refuse("its service is left out")
 			}
 		}
@@ -343,7 +345,8 @@ func (s *stunnelService) version(t *tlsSet) {
 		}
 		switch v := d.words[1]; v {
 		case "TLSv1.2", "TLSv1.3":
-			t.minVersion, _ = minVersion(v)
+			min, _ := minVersion(v)
+			t.minVersion = max(t.minVersion, min)
 			t.take("min_version", d)
 			d.keep("min_version")
 			if name == "sslversion" && v == "TLSv1.2" {
@@ -433,11 +436,7 @@ func (s *stunnelService) connect() {
 			continue
 		}
 		srv := &server{addr: addr}
-		name := s.name
-		if len(s.many["connect"]) > 1 {
-			name = addr
-		}
-		srv.name = unique(or(name, "server"), func(n string) bool {
+		srv.name = unique(or(s.name, "server"), func(n string) bool {
 			for _, o := range s.b.servers {
 				if o.name == n {
 					return true

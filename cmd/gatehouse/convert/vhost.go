@@ -26,6 +26,7 @@ type vhost struct {
 	redirects  []*vhost // those that only lead here
 	first      bool     // it serves the names that no other one has
 	verify     bool     // certificates of servers are verified
+	sameHost   bool     // servers saw the name the client asked for before, too
 	ca         string
 }
 
@@ -163,15 +164,22 @@ func (a *hosting) front(v *vhost, all []*vhost) {
 		f.hosts = distinct(v.names)
 	}
 	slices.SortStableFunc(v.routes, func(a, b *hostRoute) int { return a.rank - b.rank })
+	var whole *hostRoute // answers every request
 	for _, r := range v.routes {
-		if r.back != nil && len(r.paths) == 0 && len(r.hosts) == 0 {
-			if f.back == nil {
-				f.back = r.back
-				f.from = withAttr(f.from, "backend", r.d)
+		switch {
+		case whole != nil && r.back == whole.back && r.redirect == whole.redirect && r.respond == whole.respond && len(r.paths)+len(r.hosts) == 0:
+			f.from = withAttr(f.from, "backend", r.d)
+		case whole != nil:
+			r.d.revise(Folded, "every request is answered at "+whole.d.place()+" before")
+		case r.back != nil && len(r.paths)+len(r.hosts) == 0:
+			whole, f.back = r, r.back
+			f.from = withAttr(f.from, "backend", r.d)
+		default:
+			if len(r.paths)+len(r.hosts) == 0 {
+				whole = r
 			}
-			continue
+			f.addRoute(&route{paths: r.paths, hosts: r.hosts, back: r.back, redirect: r.redirect, respond: r.respond}, r.d)
 		}
-		f.addRoute(&route{paths: r.paths, hosts: r.hosts, back: r.back, redirect: r.redirect, respond: r.respond}, r.d)
 	}
 	if f.back == nil && len(f.routes) == 0 && v.https == nil {
 		return
