@@ -201,6 +201,9 @@ func (c *conn) exchange() bool {
 	defer r.done(e)
 	v := r.ln.view.Load() // one and the same for the whole request, whatever a reload does meanwhile
 	f := v.Entries[0].Frontend
+	if f.c.Mode == h1.TCP { // since a reload; nobody would understand a request any more
+		return false
+	}
 	e.Note.Begin = r.l.Unix()
 	begin := r.l.Now()
 	if c.served || r.ln.closing.Load() { // the time for the first one runs already

@@ -69,7 +69,7 @@ type room struct {
 
 // Listen opens the address.
 func Listen(c ListenConfig) (*Listener, error) {
-	n := &Listener{loops: c.Loops, l: c.Loops[0], addr: c.Address, hold: c.Hold}
+	n := &Listener{loops: c.Loops, l: c.Loops[0], hold: c.Hold}
 	c.proxies = newMonitorSet(c.AcceptProxy)
 	n.view.Store(&c)
 	for _, l := range c.Loops {
@@ -79,24 +79,50 @@ func Listen(c ListenConfig) (*Listener, error) {
 		n.rooms[l.ID] = &room{ln: n, l: l}
 	}
 	n.conns.Add(1) // for the listening: others are added while somebody waits for the last to end
+	var err error
+	if n.addr, err = n.listen(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// listen opens the address, and returns it with the port the kernel chose where 0 was asked for.
+func (n *Listener) listen() (loop.Addr, error) {
+	c := n.view.Load()
 	at := c.Address
 	at.Free = c.Freebind
 	if c.Listen != nil {
 		in, err := c.Listen(n.l, at, n.accept)
 		if err != nil {
-			return nil, err
+			return at, err
 		}
 		n.in.Store(&in)
-	} else {
-		in, err := n.l.Listen(at, n.accept)
-		if err != nil {
-			return nil, err
-		}
-		n.l.Post(func() { in.OnError = c.OnError })
-		n.in.Store(new(io.Closer(in)))
-		n.addr = in.Addr()
+		return c.Address, nil
 	}
-	return n, nil
+	in, err := n.l.Listen(at, n.accept)
+	if err != nil {
+		return at, err
+	}
+	n.l.Post(func() { in.OnError = c.OnError })
+	n.in.Store(new(io.Closer(in)))
+	return in.Addr(), nil
+}
+
+// Yield closes the address, so that one that overlaps it can be opened, and leaves the connections alone. Either Shutdown follows, or
+// Regain. It waits for the accepting loop, and must not be called on one.
+func (n *Listener) Yield() {
+	done := make(chan struct{})
+	n.l.Post(func() {
+		(*n.in.Load()).Close()
+		close(done)
+	})
+	<-done
+}
+
+// Regain opens the address again.
+func (n *Listener) Regain() error {
+	_, err := n.listen()
+	return err
 }
 
 // first is the frontend whose limits and timeouts count until a request says which frontend it is for.

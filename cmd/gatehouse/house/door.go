@@ -2,9 +2,11 @@ package house
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -103,6 +105,15 @@ func (h *House) open(g, old *generation) (bad faults) {
 		c := h.listen(g, d)
 		c.Hold = old != nil
 		n, err := frontend.Listen(c)
+		if old != nil && errors.Is(err, syscall.EADDRINUSE) {
+			// It may be part of an address that is given up, or the other way round. The kernel takes the second one only when the first
+			// is closed: whoever knocks in that moment is turned away.
+			for _, o := range g.givenUp(old, d) {
+				o.n.Yield()
+				g.yielded = append(g.yielded, o.n)
+			}
+			n, err = frontend.Listen(c)
+		}
 		if err != nil {
 			bad.add(d.address, fmt.Errorf("listen on %s: %w", d.address, err), addressRemedy(err))
 			continue
@@ -114,6 +125,17 @@ func (h *House) open(g, old *generation) (bad faults) {
 	}
 	h.openAdmin(g, old, &bad)
 	return bad
+}
+
+// givenUp returns the doors of old that g has not, with the port of d.
+func (g *generation) givenUp(old *generation, d *door) (list []*door) {
+	for _, o := range old.doors {
+		kept := slices.ContainsFunc(g.doors, func(x *door) bool { return *x.address == *o.address })
+		if !kept && d.address.Port() != 0 && o.address.Port() == d.address.Port() && !slices.Contains(g.yielded, o.n) {
+			list = append(list, o)
+		}
+	}
+	return list
 }
 
 // openAdmin opens the socket and the page, if they are not the same as before.

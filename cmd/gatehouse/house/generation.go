@@ -29,6 +29,8 @@ type generation struct {
 	doors  []*door
 	socket *admin.Socket // nil: none
 	page   *admin.Page   // nil: none
+
+	yielded []*frontend.Listener // of the generation before, closed to make room for what overlaps them
 }
 
 // certificates are those of a tls block, and what they were made of.
@@ -175,6 +177,11 @@ func (h *House) abandon(g, old *generation) {
 		if d.n != nil && old.listener(d.address) != d.n {
 			d.n.Abort()
 			d.n.Wait()
+		}
+	}
+	for _, n := range g.yielded {
+		if err := n.Regain(); err != nil {
+			h.o.Log.Error("an address that was closed for a reload cannot be opened again", zap.Stringer("address", n.Address()), zap.Error(err))
 		}
 	}
 	if g.socket != nil && g.socket != old.socket {

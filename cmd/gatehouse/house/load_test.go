@@ -56,7 +56,11 @@ func TestNothingIsLost(t *testing.T) {
 			fmt.Sprintf("frontend \"other\" {\n bind \"unix:DIR/other\" {}\n backend = backend.other\n max_connections = %d\n}\n", 1000+i) +
 			strings.NewReplacer("\"app\"", "\"other\"").Replace(app("", steady)) + more
 	}
-	s := newLodge(t, text(0))
+	var texts []string
+	for i := range reloads + 1 {
+		texts = append(texts, text(i))
+	}
+	s := newLodge(t, texts[0])
 	s.settled("app")
 
 	down, up, chat := s.client("other"), s.client("other"), s.client("other")
@@ -133,7 +137,7 @@ func TestNothingIsLost(t *testing.T) {
 	})
 	for i := range reloads {
 		s.pass(&asked, asked.Load()+200, &over)
-		s.reload(text(i + 1))
+		s.reload(texts[i+1])
 		line := fmt.Sprintf("ping %02d", i)
 		chat.send(line)
 		if b, err := chat.take(len(line)); b != line {

@@ -178,6 +178,7 @@ func (h *House) install(g, old *generation) {
 			d.n.Open()
 		}
 	}
+	g.yielded = nil
 	h.gen.Store(g)
 	h.wishes.apply(g.pools) // once more: the operator may have spoken meanwhile
 	h.retire(old, g)

@@ -598,3 +598,74 @@ func TestQueuesOverAReload(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 }
+
+// TestAddressesThatOverlap: ":80" may become "127.0.0.1:80" and back, and a reload that fails on the way leaves the old one open.
+func TestAddressesThatOverlap(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	free.Close()
+	_, port, _ := net.SplitHostPort(addr)
+	o := newOrigin(t, nil)
+	at := func(a string) string { return strings.Replace(web("", o), "unix:DIR/www", a, 1) }
+	s := newLodge(t, at(":"+port))
+	dial := func() *wire {
+		t.Helper()
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		return newWire(t, nc)
+	}
+	c := dial()
+	c.ask(get)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	s.write(at(addr) + fmt.Sprintf("frontend \"bad\" {\n bind %q {}\n backend = backend.app\n}\n", taken.Addr()))
+	if out := s.h.Reload(); out.Done || !strings.Contains(out.Diagnostics, taken.Addr().String()) || strings.Contains(out.Diagnostics, "listen on "+addr) {
+		t.Errorf("%+v", out)
+	}
+	for _, c := range []*wire{c, dial()} {
+		if a := c.ask(get); a.status != 200 || a.close {
+			t.Errorf("after the refusal: %+v", a)
+		}
+	}
+	for _, a := range []string{addr, ":" + port} {
+		s.reload(at(a))
+		if a := dial().ask(get); a.status != 200 || a.close {
+			t.Errorf("%+v", a)
+		}
+	}
+}
+
+// TestModeChanges: where requests were read, connections are relayed from now on, and the other way round.
+func TestModeChanges(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t, nil)
+	http := web("", o)
+	tcp := strings.NewReplacer("backend = backend.app", "mode = \"tcp\"\n backend = backend.app", "backend \"app\" {", "backend \"app\" {\n mode = \"tcp\"").Replace(http)
+	s := newLodge(t, http)
+	old := s.client("www")
+	old.ask(get)
+	s.reload(tcp)
+	old.send(get)
+	old.ended()
+	relayed := s.client("www")
+	if a := relayed.ask(get); a.status != 200 {
+		t.Errorf("%+v", a)
+	}
+	s.reload(http)
+	if a := relayed.ask(get); a.status != 200 {
+		t.Errorf("what was relayed is no more: %+v", a)
+	}
+	if a := s.client("www").ask(get); a.status != 200 {
+		t.Errorf("%+v", a)
+	}
+	s.await("only the relay is under way", func() bool { return s.h.Status().Frontends[0].Active == 1 })
+}
