@@ -289,18 +289,34 @@ func (a *ask) fetchHead(old *entry, fwd string) error {
 	}
 	r := &x.Resp
 	if old != nil && r.Status == 200 && old.status == 200 {
-		if h := &r.Header; agrees(h, &old.head, h1.ETag) && agrees(h, &old.head, h1.LastModified) && agrees(h, &old.head, h1.ContentLength) {
-			a.freshen(old, h)
-		} else {
+		tag, changed, length := compare(&r.Header, &old.head, h1.ETag), compare(&r.Header, &old.head, h1.LastModified), compare(&r.Header, &old.head, h1.ContentLength)
+		switch {
+		case tag == differs || changed == differs || length == differs:
 			a.c.store.drop(a.hash, string(a.key), old)
+		case tag == agrees || changed == agrees: // that two have one length says nothing
+			a.freshen(old, &r.Header)
 		}
 	}
 	tell(x, fwd, fwdStatus(r.Status))
 	return nil
 }
 
-// agrees reports whether a field that is in both headers has one value.
-func agrees(a, b *h1.Header, id h1.Name) bool {
+// comparison is what two headers say of one thing.
+type comparison uint8
+
+const (
+	silent comparison = iota // one of them says nothing
+	agrees
+	differs
+)
+
+func compare(a, b *h1.Header, id h1.Name) comparison {
 	v, w := a.Get(id), b.Get(id)
-	return v == nil || w == nil || bytes.Equal(v, w)
+	switch {
+	case v == nil || w == nil:
+		return silent
+	case bytes.Equal(v, w):
+		return agrees
+	}
+	return differs
 }

@@ -384,6 +384,31 @@ func TestTooLargeContentPassesBy(t *testing.T) {
 	})
 }
 
+// What is not stored is not heaped up either: the fetch waits for the slowest who reads it.
+func TestTooLargeContentWaitsForItsReaders(t *testing.T) {
+	piece := strings.Repeat("x", chunkSize)
+	bubble(t, 1, &Config{MaxObject: chunkSize}, func(r *rig) {
+		p := &pieces{l: r.loops[0], pause: time.Millisecond}
+		for range 100 {
+			p.list = append(p.list, piece)
+		}
+		r.origins(func(x *h1.Exchange) error {
+			x.Resp.Body = p
+			return parseHead(x, "HTTP/1.1 200 OK\nCache-Control: max-age=60\nTransfer-Encoding: chunked")
+		})
+		slow := r.start(request{text: "GET /page", pause: time.Second})
+		sleep(20500 * time.Millisecond) // it has taken 20 pieces
+		r.onLoop(func(*loop.Loop) {
+			if ahead := p.next - 20; ahead > window/chunkSize+2 {
+				t.Errorf("%d pieces ahead", ahead)
+			}
+		})
+		if a := <-slow; a.err != nil || len(a.body) != 100*chunkSize {
+			t.Errorf("%d bytes, %v", len(a.body), a.err)
+		}
+	})
+}
+
 func TestVariantsDoNotMix(t *testing.T) {
 	bubble(t, 2, nil, func(r *rig) {
 		r.origins(func(x *h1.Exchange) error {

@@ -250,3 +250,16 @@ func TestRules(t *testing.T) {
 		})
 	}
 }
+
+// "The response delay" counts as age: nobody knows when the server looked (RFC 9111 4.2.3).
+func TestSlowAnswerIsOldWhenItComes(t *testing.T) {
+	for head, want := range map[string]string{"": "10", "Age: 5\n": "15"} {
+		bubble(t, 1, nil, func(r *rig) {
+			r.slowly(10*time.Second, "HTTP/1.1 200 OK\nCache-Control: max-age=100\n"+head+"\nhello")
+			r.get("/page")
+			if a := r.get("/page"); !a.hit() || a.get("Age") != want {
+				t.Errorf("%q: %s, Age %s, want %s", head, a.verdict(), a.get("Age"), want)
+			}
+		})
+	}
+}
