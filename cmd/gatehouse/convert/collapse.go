@@ -89,7 +89,10 @@ func (c *collapser) meets(addr, bind string) bool {
 	if port != at || strings.HasPrefix(addr, "unix:") || strings.HasPrefix(bind, "unix:") {
 		return false
 	}
-	return (on == "" || on == "0.0.0.0" || on == "::" || isLoopback(on) && host == "localhost") && c.local(host)
+	if on == "localhost" || host == "localhost" {
+		return (on == "localhost" || isLoopback(on)) && (host == "localhost" || isLoopback(host)) || host == "localhost" && on == ""
+	}
+	return (on == "" || on == "0.0.0.0" || on == "::") && c.local(host)
 }
 
 // local reports whether a host is this machine: the loopback, or an address something listens on.
@@ -143,6 +146,12 @@ func (c *collapser) join(f *front, l *link) {
 	if g.body == "" {
 		g.body = f.body
 	}
+	if g.cache == nil && f.cache != nil {
+		g.cache = f.cache
+		for _, d := range f.from["cache"] {
+			g.from = withAttr(g.from, "cache", d)
+		}
+	}
 	c.site.remove(f)
 	c.dropIdle(f.back)
 }
@@ -178,6 +187,9 @@ func (c *collapser) takeOver(f *front, l *link) {
 	}
 	if f.log == nil {
 		f.log = g.log
+	}
+	if f.cache == nil {
+		f.cache = g.cache
 	}
 	if f.monitorURI == "" && len(f.monitorSources) == 0 {
 		f.monitorURI, f.monitorSources = g.monitorURI, g.monitorSources

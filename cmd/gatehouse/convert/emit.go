@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"gatehouse/cmd/gatehouse/config"
-
-	"github.com/zclconf/go-cty/cty"
 )
 
 // write lays the site out: what concerns the process, then what frontends refer to, then frontends and backends.
@@ -17,6 +15,9 @@ func (s *site) write(o *outline) {
 	}
 	for _, t := range s.tlss {
 		t.write(o)
+	}
+	for _, c := range s.caches {
+		c.write(o)
 	}
 	joint := map[*back]bool{} // written with their front
 	for _, f := range s.fronts {
@@ -98,6 +99,20 @@ func (t *tlsSet) write(o *outline) {
 	})
 }
 
+func (c *cacheSet) write(o *outline) {
+	o.block(&c.node, "cache", []string{c.name}, func(o *outline) {
+		o.text(&c.node, "memory", c.memory)
+		o.text(&c.node, "max_object", c.maxObject)
+		if len(c.bypass) > 0 {
+			rule := c.part("rule")
+			o.block(rule, "rule", nil, func(o *outline) {
+				o.attr(rule, "paths", list(c.bypass))
+				o.yes(rule, "bypass", true)
+			})
+		}
+	})
+}
+
 // write writes a frontend, or a listen block with its back.
 func (f *front) write(o *outline) {
 	if !f.listen || f.back == nil {
@@ -148,6 +163,9 @@ func (f *front) body1(o *outline) {
 func (f *front) body2(o *outline) {
 	if f.log != nil {
 		o.ref(&f.node, "log", "log", f.log.name)
+	}
+	if f.cache != nil {
+		o.ref(&f.node, "cache", "cache", f.cache.name)
 	}
 	o.number(&f.node, "max_connections", f.maxConn)
 	if f.grace > 0 {
@@ -205,101 +223,6 @@ func (r *route) write(o *outline) {
 	})
 }
 
-func (b *back) write(o *outline) {
-	o.block(&b.node, "backend", []string{b.name}, func(o *outline) {
-		o.mode(&b.node, b.tcp)
-		b.body(o, &b.timeouts)
-	})
-}
-
-// body writes what a back holds, with the timeouts of the block it stands in.
-func (b *back) body(o *outline, t *timeouts) {
-	o.text(&b.node, "balance", b.balance)
-	o.optionalBool(&b.node, "redispatch", b.redispatch)
-	if b.retries != nil {
-		o.attr(&b.node, "retries", num(*b.retries))
-	}
-	o.yes(&b.node, "all_backups", b.allBackups)
-	o.number(&b.node, "max_queue", b.maxQueue)
-	o.number(&b.node, "full_conn", b.fullConn)
-	o.optionalBool(&b.node, "abort_on_close", b.abortOnClose)
-	o.yes(&b.node, "http_close", b.httpClose)
-	if o.has() {
-		o.gap()
-	}
-	if b.forwardfor != nil {
-		b.forwardfor.write(o)
-	}
-	if b.cookie != nil {
-		b.cookie.write(o)
-	}
-	for _, c := range b.checks {
-		c.write(o)
-	}
-	t.write(o)
-	if o.has() {
-		o.gap()
-	}
-	for _, s := range b.servers {
-		s.write(o)
-	}
-	o.leftover(&b.node)
-}
-
-func (f *forwardfor) write(o *outline) {
-	o.optional(&f.node, "forwardfor", nil, func(o *outline) {
-		o.optionalBool(&f.node, "enabled", f.enabled)
-		if len(f.except) > 0 {
-			o.attr(&f.node, "except", list(f.except))
-		}
-		if len(f.trusted) > 0 {
-			o.attr(&f.node, "trusted", list(f.trusted))
-		}
-		o.text(&f.node, "header", f.header)
-	})
-}
-
-func (c *cookie) write(o *outline) {
-	o.block(&c.node, "cookie", []string{c.name}, func(o *outline) {
-		o.must(&c.node, "mode", str(c.mode))
-		if c.indirect != nil {
-			o.must(&c.node, "indirect", truth(*c.indirect))
-		}
-		if c.nocache != nil {
-			o.must(&c.node, "nocache", truth(*c.nocache))
-		}
-		o.yes(&c.node, "postonly", c.postonly)
-		o.yes(&c.node, "preserve", c.preserve)
-		if len(c.domain) > 0 {
-			o.attr(&c.node, "domain", list(c.domain))
-		}
-		if c.secure != nil {
-			o.must(&c.node, "secure", truth(*c.secure))
-		}
-		o.text(&c.node, "same_site", c.sameSite)
-		o.duration(&c.node, "max_idle", c.maxIdle)
-		o.duration(&c.node, "max_life", c.maxLife)
-	})
-}
-
-func (c *check) write(o *outline) {
-	o.block(&c.node, "check", []string{c.kind}, func(o *outline) {
-		o.all = c.override
-		o.text(&c.node, "request", c.request)
-		o.text(&c.node, "host", c.host)
-		if len(c.expect) > 0 {
-			o.attr(&c.node, "expect", list(c.expect))
-		}
-		o.duration(&c.node, "interval", c.interval)
-		o.duration(&c.node, "timeout", c.timeout)
-		o.number(&c.node, "rise", c.rise)
-		o.number(&c.node, "fall", c.fall)
-		o.number(&c.node, "port", c.port)
-		o.text(&c.node, "address", c.address)
-		o.text(&c.node, "on_fail", c.onFail)
-	})
-}
-
 // order is how timeouts are written: as a request meets them.
 var order = []string{"request", "client", "queue", "connect", "server", "idle", "tunnel", "check"}
 
@@ -337,99 +260,5 @@ func (t *timeouts) link(h *timeouts) {
 			t.said = map[string][]*comment{}
 		}
 		t.said[name] = append(t.said[name], said...)
-	}
-}
-
-func (s *server) write(o *outline) {
-	o.block(&s.node, "server", []string{s.name, s.addr}, func(o *outline) {
-		o.text(&s.node, "cookie", s.cookie)
-		if s.weight != nil {
-			o.attr(&s.node, "weight", num(*s.weight))
-		}
-		o.yes(&s.node, "backup", s.backup)
-		o.number(&s.node, "max_connections", s.maxConn)
-		o.number(&s.node, "min_connections", s.minConn)
-		o.duration(&s.node, "slow_start", s.slowStart)
-		o.text(&s.node, "source", s.source)
-		o.text(&s.node, "send_proxy", s.sendProxy)
-		o.text(&s.node, "state", s.state)
-		if t := s.tls; t != nil {
-			o.block(&t.node, "tls", nil, func(o *outline) {
-				o.text(&t.node, "ca", t.ca)
-				o.text(&t.node, "server_name", t.serverName)
-				o.optionalBool(&t.node, "verify", t.verify)
-				o.text(&t.node, "certificate", t.cert)
-				o.text(&t.node, "key", t.key)
-			})
-		}
-		for _, c := range s.checks {
-			c.write(o)
-		}
-	})
-}
-
-// The helpers below write nothing where there is nothing to say.
-
-func (o *outline) text(n *node, name, v string) {
-	if v != "" {
-		o.attr(n, name, str(v))
-	}
-}
-
-func (o *outline) number(n *node, name string, v int) {
-	if v != 0 {
-		o.attr(n, name, num(v))
-	}
-}
-
-func (o *outline) yes(n *node, name string, v bool) {
-	if v {
-		o.attr(n, name, cty.True)
-	}
-}
-
-func (o *outline) optionalBool(n *node, name string, v *bool) {
-	if v != nil {
-		o.attr(n, name, truth(*v))
-	}
-}
-
-func (o *outline) duration(n *node, name string, d time.Duration) {
-	if d > 0 {
-		o.attr(n, name, str(config.FormatDuration(d)))
-	}
-}
-
-func (o *outline) mode(n *node, tcp bool) {
-	if tcp {
-		o.attr(n, "mode", str("tcp"))
-		o.gap()
-	}
-}
-
-// optional writes a block unless it would be empty.
-func (o *outline) optional(n *node, name string, labels []string, fill func(*outline)) {
-	before := len(o.items)
-	o.block(n, name, labels, fill)
-	if len(o.items) == before {
-		return
-	}
-	it := o.items[len(o.items)-1]
-	if len(it.body) == 0 || len(it.body) == 1 && it.body[0].text == "" {
-		o.items = o.items[:before]
-		o.pending = append(o.pending, it.comments...)
-		for _, inner := range it.body {
-			o.pending = append(o.pending, inner.comments...)
-		}
-	}
-}
-
-// leftover puts what was said about attributes that are not written at the end of the block.
-func (o *outline) leftover(n *node) {
-	for _, name := range sortedKeys(n.said) {
-		if name == "" {
-			continue
-		}
-		o.pending = append(o.pending, n.said[name]...)
 	}
 }

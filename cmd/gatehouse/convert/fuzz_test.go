@@ -55,28 +55,39 @@ func sound(inputs []Input, o Options) (*Result, error) {
 	return r, nil
 }
 
-// seeds are the inputs of one kind in the goldens.
-func seeds(f *testing.F, kind Kind) {
+// inGoldens calls f with each input of the goldens.
+func inGoldens(t testing.TB, f func(name string, kind Kind, text string)) {
 	names, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(names) == 0 {
-		f.Fatalf("no goldens (%v)", err)
+		t.Fatalf("no goldens (%v)", err)
 	}
 	for _, name := range names {
 		a, err := txtar.ParseFile(name)
 		if err != nil {
-			f.Fatal(err)
+			t.Fatal(err)
 		}
 		for _, file := range a.Files {
-			if k, ok := kindOf(file.Name); ok && k == kind {
-				f.Add(string(file.Data))
+			if kind, ok := kindOf(file.Name); ok {
+				f(filepath.Base(name)+"/"+file.Name, kind, string(file.Data))
 			}
 		}
 	}
 }
 
+// each runs a test for each input of the goldens.
+func each(t *testing.T, f func(t *testing.T, kind Kind, text string)) {
+	inGoldens(t, func(name string, kind Kind, text string) {
+		t.Run(name, func(t *testing.T) { f(t, kind, text) })
+	})
+}
+
 // fuzz converts arbitrary text of a kind: it is an error that names a file, or a sound result.
 func fuzz(f *testing.F, kind Kind) {
-	seeds(f, kind)
+	inGoldens(f, func(_ string, k Kind, text string) {
+		if k == kind {
+			f.Add(text)
+		}
+	})
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, idiomatic := range []bool{false, true} {
 			o := memory(map[string]string{"in": text})

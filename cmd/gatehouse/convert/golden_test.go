@@ -25,7 +25,8 @@ func kindOf(name string) (Kind, bool) {
 }
 
 // TestGoldens converts the files of each archive in testdata together. Those whose name begins with a program's are inputs, in
-// their order; others are there to be included. want.hcl and want.report are what comes of it.
+// their order; others are there to be included. want.hcl and want.report are what comes of it. They change when the language learns
+// a word: what was noted or refused for want of it is kept then.
 func TestGoldens(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(names) == 0 {

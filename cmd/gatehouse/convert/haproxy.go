@@ -60,6 +60,8 @@ type proxy struct {
 	forwards    *forwardfor // of a frontend, for its backends
 	closedBy    *directive  // option httpclose of a frontend
 	timed       bool
+	cached      *cacheSet
+	cachedBy    *directive
 	page        bool // it is there for the status page alone
 }
 
@@ -89,6 +91,8 @@ func readHAProxy(p *pile, sources []*source) error {
 			current = h.defaultsSection(sec)
 		case "frontend", "backend", "listen":
 			h.proxy(sec, current)
+		case "cache":
+			h.cache(sec)
 		default:
 			other(sec)
 		}
@@ -139,71 +143,6 @@ func (h *haproxy) setenv(words []string) {
 	}
 }
 
-// defaultsSection makes known a defaults section, with what it takes from another one.
-func (h *haproxy) defaultsSection(sec *section) *section {
-	sec.head.keep("counts for the sections after it")
-	h.site.head = append(h.site.head, sec.head.comments...)
-	sec.head.comments = nil
-	name, from := sec.head.arg(1), ""
-	if name == "from" {
-		name, from = "", sec.head.arg(2)
-	} else if sec.head.arg(2) == "from" {
-		from = sec.head.arg(3)
-	}
-	for _, d := range sec.body { // they would be said once for each section
-		h.site.head = append(h.site.head, d.comments...)
-		d.comments = nil
-	}
-	if from != "" {
-		if base := h.defaults[from]; base != nil {
-			sec.body = append(slices.Clone(base.body), sec.body...)
-			h.usedDefaults[base] = true
-		} else {
-			sec.head.refuse("there is no defaults section %q before it", from)
-		}
-	}
-	if name != "" {
-		h.defaults[name] = sec
-	}
-	return sec
-}
-
-// other judges a section that has no counterpart here.
-func other(sec *section) {
-	v, reason := Refused, "nothing of this kind here"
-	switch sec.kind {
-	case "resolvers":
-		v, reason = Noted, "names are looked up by the machine's resolver"
-	case "mailers":
-		v, reason = Noted, "no mail is sent: watch the log or the status page"
-	case "cache":
-		v, reason = Noted, "there is no cache in this version: every request reaches a server"
-	case "userlist":
-		v, reason = Noted, "passwords are not asked for here: what uses the list is refused where it is used"
-		for _, d := range sec.body {
-			d.secret(d.words, 2)
-		}
-	case "http-errors":
-		v, reason = Noted, "error pages cannot be configured: the built-in ones are sent"
-	case "peers":
-		reason = "there are no stick tables to share here: cookies need none"
-	case "program":
-		reason = "other programs are the service manager's to start"
-	case "traces", "ring", "log-profile":
-		v, reason = Noted, "only where log lines go and their format are configured here"
-	case "log-forward":
-		reason = "log lines of other programs are not forwarded here"
-	case "fcgi-app":
-		reason = "servers speak HTTP here, not FastCGI"
-	}
-	sec.head.judge(v, "%s", reason)
-	for _, d := range sec.body {
-		if d.Verdict == unjudged {
-			d.judge(v, "%s", reason)
-		}
-	}
-}
-
 // proxy notes a frontend, backend or listen section.
 func (h *haproxy) proxy(sec *section, current *section) {
 	x := &proxy{h: h, kind: sec.kind, name: sec.head.arg(1), head: sec.head, own: sec.body,
@@ -227,108 +166,6 @@ func (h *haproxy) proxy(sec *section, current *section) {
 	x.eff = append(x.eff, sec.body...)
 	x.resolve(inherited)
 	h.proxies = append(h.proxies, x)
-}
-
-// resolve takes out of the directives what another one replaces, those with "no" before them included.
-func (x *proxy) resolve(inherited int) {
-	winner := map[string]int{}
-	for i, d := range x.eff {
-		if name := once(d.words); name != "" {
-			winner[name] = i
-		}
-	}
-	var eff []*directive
-	for i, d := range x.eff {
-		name := once(d.words)
-		if name != "" && winner[name] != i {
-			by := x.eff[winner[name]]
-			if i >= inherited || d.Verdict == unjudged {
-				d.fold("replaced at %s", by.place())
-			}
-			x.carry(d)
-			continue
-		}
-		if d.words[0] == "no" || d.words[0] == "default" && len(d.words) > 1 {
-			d.fold("switched off")
-			if d.arg(1) == "option" && d.arg(2) == "redispatch" {
-				x.noRedis = d
-			}
-			x.carry(d)
-			continue
-		}
-		if name != "" {
-			x.last[name] = d
-		}
-		eff = append(eff, d)
-	}
-	x.eff = eff
-}
-
-// carry keeps the comments of a directive that is not used for the next one.
-func (x *proxy) carry(d *directive) {
-	x.head.comments = append(x.head.comments, d.comments...)
-	d.comments = nil
-}
-
-// once returns what a directive sets if a later one of that kind replaces it, else "". Old and new words for one thing are one.
-func once(words []string) string {
-	w := words
-	if w[0] == "no" || w[0] == "default" {
-		w = w[1:]
-	}
-	if len(w) == 0 {
-		return ""
-	}
-	second := ""
-	if len(w) > 1 {
-		second = w[1]
-	}
-	switch w[0] {
-	case "option":
-		switch second {
-		case "httpchk", "ssl-hello-chk", "tcp-check", "smtpchk", "ldap-check", "mysql-check", "pgsql-check", "redis-check", "spop-check", "external-check":
-			return "check"
-		case "httpclose", "forceclose", "http-server-close", "http-keep-alive", "http-tunnel":
-			return "option close"
-		case "httplog", "tcplog", "httpslog":
-			return "log format"
-		case "independant-streams":
-			second = "independent-streams"
-		}
-		return "option " + second
-	case "timeout":
-		if second == "clitimeout" {
-			second = "client"
-		}
-		return "timeout " + second
-	case "contimeout":
-		return "timeout connect"
-	case "clitimeout":
-		return "timeout client"
-	case "srvtimeout":
-		return "timeout server"
-	case "redisp", "redispatch":
-		return "option redispatch"
-	case "transparent":
-		return "option transparent"
-	case "mode", "balance", "cookie", "retries", "maxconn", "fullconn", "grace", "dispatch", "source", "default_backend", "monitor-uri",
-		"backlog", "log-format", "log-format-sd", "log-tag", "error-log-format", "hash-type", "http-reuse", "id", "guid", "description", "unique-id-format", "unique-id-header",
-		"dynamic-cookie-key", "load-server-state-from-file", "server-state-file-name", "max-keep-alive-queue", "http-send-name-header", "retry-on",
-		"external-check-path", "max-session-srv-conns":
-		return w[0]
-	case "enabled", "disabled":
-		return "disabled"
-	case "errorfile", "errorloc", "errorloc302", "errorloc303":
-		return "error " + second
-	case "rate-limit", "email-alert", "compression":
-		return w[0] + " " + second
-	case "stats":
-		if second == "auth" || second == "admin" || second == "http-request" {
-			return ""
-		}
-		return "stats " + second
-	}
-	return ""
 }
 
 // unused judges defaults that no section meets.
@@ -389,59 +226,6 @@ func (x *proxy) build() {
 		x.h.backs[x.name] = x.b
 	}
 	x.head.keep("%s %q", x.kind, name)
-}
-
-// mode finds out what the section speaks. Without a word about it HAProxy takes bytes; but a file that holds nothing but HTTP's
-// words is a piece of a larger one, where the mode is.
-func (x *proxy) mode() {
-	d := x.last["mode"]
-	if d == nil {
-		for _, d := range x.eff {
-			if k := keywordOf(d.words); k != nil && k.http {
-				x.head.note(`no mode is stated, which is tcp in HAProxy: "%s" tells that http was meant`, d.Directive)
-				return
-			}
-		}
-		x.tcp, x.unstated = true, true
-		return
-	}
-	switch d.arg(1) {
-	case "tcp":
-		x.tcp = true
-		d.keep("")
-	case "http":
-		d.fold("the default")
-	case "health":
-		d.refuse("answer checks with a monitor block in a frontend")
-	default:
-		d.refuse("there is no mode %q here", d.arg(1))
-	}
-}
-
-// guess gives a section without a mode that of its other half.
-func (x *proxy) guess() {
-	if !x.unstated {
-		return
-	}
-	for _, o := range x.h.proxies {
-		if o.tcp || !x.uses(o) && !o.uses(x) {
-			continue
-		}
-		x.tcp = false
-		x.head.note("no mode is stated, which is tcp in HAProxy: it is http like %q", o.name)
-		return
-	}
-	x.head.note("no mode is stated, which is tcp in HAProxy")
-}
-
-// uses reports whether x is a frontend that leads to o.
-func (x *proxy) uses(o *proxy) bool {
-	if x.kind == "backend" || o.kind == "frontend" {
-		return false
-	}
-	return slices.ContainsFunc(x.eff, func(d *directive) bool {
-		return (d.words[0] == "default_backend" || d.words[0] == "use_backend") && d.arg(1) == o.name
-	})
 }
 
 // apply lets every directive do its work.

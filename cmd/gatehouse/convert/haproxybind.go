@@ -59,7 +59,7 @@ func unixPath(s string) (string, bool) {
 func bindAddresses(s string, v6only bool) (list []string, problem string) {
 	switch {
 	case strings.HasPrefix(s, "quic4@"), strings.HasPrefix(s, "quic6@"):
-		return nil, "HTTP/3 is not in this version"
+		return nil, reasonHTTP3
 	case strings.HasPrefix(s, "abns"):
 		return nil, "abstract sockets are not known here: use unix:PATH"
 	case strings.HasPrefix(s, "fd@"):
@@ -209,7 +209,7 @@ func (x *proxy) bindOptions(d *directive, words []string) (o bind) {
 			d.note("%s: those of Mozilla's profile are used", word)
 		case "alpn", "npn":
 			if strings.Contains(arg(), "h2") {
-				d.note("HTTP/2 is not in this version: HTTP/1.1 is spoken")
+				d.note("%s", reasonHTTP2)
 			}
 		case "proto":
 			if arg() != "h1" {

@@ -272,7 +272,9 @@ func (x *proxy) checks() {
 				own.port = x.trafficPort(s)
 			}
 		}
-		own.address = s.checkAddress()
+		if own.address = s.checkAddress(); own.address != "" {
+			own.port = 0 // the address has it
+		}
 		if own.interval != 0 || own.rise != 0 || own.fall != 0 || own.port != 0 || own.address != "" {
 			s.server.checks = append(s.server.checks, own)
 		}

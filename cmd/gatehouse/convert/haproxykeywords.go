@@ -44,7 +44,6 @@ const (
 	reasonWeaker   = "becomes a check that the port accepts connections"
 	reasonCapture  = "the log line has no such field"
 	reasonConstant = "the same here"
-	reasonCache    = "there is no cache in this version: every request reaches a server"
 	reasonGzip     = "answers pass as the servers compressed them"
 )
 
@@ -121,7 +120,7 @@ func init() {
 		"http-after-response": doesHTTP(0, (*proxy).httpResponse),
 		"tcp-request":         {do: (*proxy).tcpRequest},
 		"tcp-response":        refuses("answers in mode tcp are not looked at here"),
-		"quic-initial":        refuses("HTTP/3 is not in this version"),
+		"quic-initial":        refuses(reasonHTTP3),
 		"block":               doesHTTP('f', (*proxy).block),
 		"reqadd":              doesHTTP(0, (*proxy).reqadd), "reqallow": doesHTTP(0, old(reasonHeaders)), "reqiallow": doesHTTP(0, old(reasonHeaders)),
 		"reqdel": doesHTTP(0, (*proxy).reqdel), "reqidel": doesHTTP(0, (*proxy).reqdel),

@@ -6,41 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
-
-// parseHAProxyTime reads "5000", milliseconds, and "5s", "1m", "500us". Remark tells of spellings the old program took without
-// meaning to.
-func parseHAProxyTime(s string) (v time.Duration, remark string, ok bool) {
-	digits := len(s) - len(strings.TrimLeft(s, "0123456789"))
-	n, err := strconv.ParseInt(s[:digits], 10, 64)
-	if err != nil {
-		return 0, "", false
-	}
-	unit := time.Millisecond
-	switch s[digits:] {
-	case "", "ms":
-	case "us":
-		unit = time.Microsecond
-	case "s":
-		unit = time.Second
-	case "m":
-		unit = time.Minute
-	case "h":
-		unit = time.Hour
-	case "d":
-		unit = 24 * time.Hour
-	case "sec", "min", "hour", "day":
-		unit = map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[s[digits]]
-		remark = fmt.Sprintf("%q is read as HAProxy did, by its first letter", s)
-	default:
-		return 0, "", false
-	}
-	if n > int64(100*365*24*time.Hour)/int64(unit) {
-		return 0, "", false
-	}
-	return time.Duration(n) * unit, remark, true
-}
 
 // count reads a whole number into an attribute.
 func (x *proxy) count(d *directive, arg int, to *int, n *node, attr string) {
@@ -190,56 +156,6 @@ func (x *proxy) monitorFail(d *directive) {
 	d.refuse("unknown directive")
 }
 
-// timeoutNames are the words of timeouts here. The empty ones have no counterpart that is needed.
-var timeoutNames = map[string]string{
-	"connect": "connect", "contimeout": "connect", "client": "client", "clitimeout": "client", "server": "server", "srvtimeout": "server",
-	"queue": "queue", "http-request": "request", "http-keep-alive": "idle", "tunnel": "tunnel", "check": "check",
-	"client-fin": "", "server-fin": "", "tarpit": "", "client-hs": "request",
-}
-
-// ofFront are the timeouts that are waited for in a front.
-var ofFront = []string{"client", "request", "idle"}
-
-func (x *proxy) timeout(d *directive) {
-	name, known := timeoutNames[d.arg(1)]
-	switch {
-	case !known:
-		d.refuse("there is no timeout %q here", d.arg(1))
-	case name == "":
-		d.fold("bounded by the other timeouts")
-	case d.arg(1) == "client-hs" && x.last["timeout http-request"] != nil:
-		d.fold("the handshake has the time of timeouts.request")
-	case slices.Contains(ofFront, name) && x.f == nil || !slices.Contains(ofFront, name) && x.b == nil:
-		if slices.Contains(x.own, d) || d.Verdict == unjudged {
-			d.fold("has no effect in a %s", x.kind)
-		}
-	case x.tcp && (name == "request" && d.arg(1) != "client-hs" || name == "idle"):
-		d.fold("has no effect in mode tcp")
-	default:
-		x.wait(d, name, d.arg(2))
-	}
-}
-
-func (x *proxy) wait(d *directive, name, value string) {
-	v, remark, ok := parseHAProxyTime(value)
-	switch {
-	case !ok:
-		d.refuse("%q is not a time", value)
-		return
-	case remark != "":
-		d.note("%s", remark)
-	}
-	x.timed = true
-	t := &timeouts{}
-	if slices.Contains(ofFront, name) {
-		t = &x.f.timeouts
-	} else {
-		t = &x.b.timeouts
-	}
-	t.set(name, v, d)
-	d.keep("timeouts { %s }", name)
-}
-
 func (x *proxy) forwardfor(d *directive) {
 	x.forwardedBy = d
 	ff := &forwardfor{}
@@ -292,101 +208,12 @@ func (x *proxy) filter(d *directive) {
 	case "compression", "comp-req", "comp-res":
 		d.note("%s", reasonGzip)
 	case "cache":
-		d.note("%s", reasonCache)
+		noCache(d)
 	case "trace", "bwlim-in", "bwlim-out", "opentracing", "opentelemetry":
 		d.note("there are no filters here")
 	default:
 		d.refuse("there are no filters here")
 	}
-}
-
-// maxAge is what HAProxy takes for max_idle and max_life, in whole seconds unless a unit is written.
-func maxAge(s string) (time.Duration, bool) {
-	if s != "" && strings.Trim(s, "0123456789") == "" {
-		s += "s"
-	}
-	v, _, ok := parseHAProxyTime(s)
-	return v, ok && v >= time.Second
-}
-
-func (x *proxy) cookie(d *directive) {
-	c := &cookie{name: d.arg(1), mode: "passive"}
-	indirect, nocache, httponly := false, false, false
-	for i := 2; i < len(d.words); i++ {
-		arg := func() string {
-			i++
-			return d.arg(i)
-		}
-		switch d.words[i] {
-		case "insert", "prefix", "rewrite":
-			c.mode = d.words[i]
-		case "indirect":
-			indirect = true
-		case "nocache":
-			nocache = true
-		case "postonly":
-			c.postonly = true
-		case "preserve":
-			c.preserve = true
-		case "httponly":
-			httponly = true
-		case "secure":
-			c.secure = new(true)
-		case "domain":
-			c.domain = append(c.domain, arg())
-		case "maxidle", "maxlife":
-			to := &c.maxIdle
-			if d.words[i] == "maxlife" {
-				to = &c.maxLife
-			}
-			word := d.words[i]
-			if v, ok := maxAge(arg()); ok {
-				*to = v
-			} else {
-				d.refuse("%s: %q is not a time", word, d.arg(i))
-			}
-		case "attr":
-			x.cookieAttr(d, c, arg())
-		case "dynamic":
-			d.refuse("dynamic: give every server a cookie of its own")
-		default:
-			d.refuse("unknown word %q", d.words[i])
-		}
-	}
-	if c.mode != "insert" && indirect {
-		c.indirect = new(true)
-	}
-	if c.mode == "insert" {
-		if !indirect {
-			c.indirect = new(false)
-		}
-		switch {
-		case nocache && indirect:
-			c.indirect, c.nocache = new(true), new(true) // written out, as the old configuration did
-			if x.h.options.Idiomatic {
-				c.indirect, c.nocache = nil, nil
-			}
-		case !nocache:
-			d.note("answers that carry the cookie are private to their client (nocache)")
-		}
-		if !httponly || c.sameSite == "" {
-			d.note("the cookie also carries SameSite=Lax and HttpOnly, and Secure over TLS")
-		}
-	}
-	c.take("", d)
-	x.b.cookie = c
-	x.cookieWord = d
-	d.keep("cookie %q in mode %s", c.name, c.mode)
-}
-
-// cookieAttr takes the one attribute that has a word of its own here.
-func (x *proxy) cookieAttr(d *directive, c *cookie, attr string) {
-	name, value, _ := strings.Cut(attr, "=")
-	if strings.EqualFold(name, "SameSite") {
-		c.sameSite = strings.ToLower(value)
-		return
-	}
-	d.refuse("attr: no attribute %q can be added to the cookie", attr)
 }
 
 func (x *proxy) defaultBackend(d *directive) {

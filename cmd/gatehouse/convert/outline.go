@@ -116,6 +116,12 @@ func (o *outline) write(n *node, name, value, plain string) {
 	o.add(&item{key: key{n, name}, text: name + " = " + value, comments: n.said[name]})
 }
 
+// What the language cannot say whatever block it is.
+const (
+	reasonHTTP2 = "HTTP/2 is not in this version: HTTP/1.1 is spoken"
+	reasonHTTP3 = "HTTP/3 is not in this version"
+)
+
 // missing judges the origins of an attribute, or with "" of a block, that the language does not have.
 func (o *outline) missing(n *node, name string) {
 	what := o.kind + "." + name
@@ -133,6 +139,8 @@ func absent(what string) (Verdict, string) {
 		return Noted, "users are not changed in this version: start gatehouse as the one it is to be, with the capability to bind low ports"
 	case "admin.socket", "admin":
 		return Noted, "there is no admin socket and no status page in this version"
+	case "cache", "frontend.cache", "listen.cache":
+		return Noted, reasonNoCache
 	case "backend.server.slow_start":
 		return Noted, "servers get their full share at once in this version"
 	case "frontend.grace":
@@ -143,6 +151,21 @@ func absent(what string) (Verdict, string) {
 		return Refused, "Strict-Transport-Security is not in this version"
 	}
 	return Refused, strings.TrimPrefix(what, "global.") + " is not in this version"
+}
+
+// hasCache reports whether the language has caches. What its readers say depends on that.
+func hasCache() bool {
+	_, ok := attribute(blockType(typeOfFile, "frontend"), "cache")
+	return ok && blockType(typeOfFile, "cache") != nil
+}
+
+// noCache judges a word about caching that has no counterpart.
+func noCache(d *directive) {
+	if hasCache() {
+		d.note("the cache decides by what servers say; see gatehouse help cache")
+	} else {
+		d.note("%s", reasonNoCache)
+	}
 }
 
 // block writes a block; fill makes its body.

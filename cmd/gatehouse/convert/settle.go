@@ -27,6 +27,17 @@ func (p *pile) settle() {
 			return slices.ContainsFunc(f.binds, func(b *bind) bool { return b.tls == t })
 		})
 	})
+	s.caches = slices.DeleteFunc(s.caches, func(c *cacheSet) bool {
+		used := slices.ContainsFunc(s.fronts, func(f *front) bool { return f.cache == c })
+		if !used {
+			for _, list := range c.from {
+				for _, d := range list {
+					d.note("no frontend uses it")
+				}
+			}
+		}
+		return !used
+	})
 	s.logs = slices.DeleteFunc(s.logs, func(l *logTo) bool {
 		return !slices.ContainsFunc(s.fronts, func(f *front) bool { return f.log == l })
 	})

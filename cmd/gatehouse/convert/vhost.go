@@ -17,6 +17,8 @@ type vhost struct {
 	routes     []*hostRoute
 	https      *directive // every request is redirected to https
 	log        *logTo
+	cache      *cacheSet
+	cachedBy   *directive
 	timeouts   timeouts
 	body       string
 	files      []*directive // what is served from files
@@ -137,8 +139,11 @@ func (a *hosting) front(v *vhost, all []*vhost) {
 	if len(v.names) > 0 {
 		name = identifier(v.names[0], "www")
 	}
-	f := &front{name: name, timeouts: v.timeouts, log: v.log, body: v.body}
+	f := &front{name: name, timeouts: v.timeouts, log: v.log, cache: v.cache, body: v.body}
 	f.from = map[string][]*directive{"": {v.d}}
+	if v.cachedBy != nil {
+		f.from["cache"] = []*directive{v.cachedBy}
+	}
 	if len(v.comments) > 0 {
 		f.said = map[string][]*comment{"": v.comments}
 	}
