@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -22,12 +23,12 @@ type Log struct {
 	report func(msg string)
 	reopen func() (sink, error) // nil where there is nothing to open again
 
-	lines   [64]scratch
-	dropped atomic.Uint64
+	stages  [64]stage     // by loop
+	dropped atomic.Uint64 // lines
+	idle    atomic.Bool   // the writer sleeps until it is rung
 
-	mu     sync.Mutex // guards what follows, for as long as copying a line takes
+	mu     sync.Mutex // guards what follows, for as long as copying a stage takes
 	fill   []byte     // whole lines not yet taken by the writer
-	idle   bool       // the writer sleeps until it is rung
 	urged  bool       // the writer was told that fill is half full
 	out    sink       // what the writer writes to
 	next   sink       // what it shall write to from now on, nil: out
@@ -46,11 +47,21 @@ const (
 	logRoom = 256 << 10
 )
 
-// scratch is where a loop formats a line. Each has a cache line of its own.
-type scratch struct {
-	line atomic.Pointer[[]byte]
-	_    [56]byte
+// stage is where a loop formats its lines and leaves them until there are many, or the writer comes by. Loops that shared one
+// buffer would spend a tenth of a request on two processors passing its cache lines to and fro.
+type stage struct {
+	mu     sync.Mutex // guards what follows. Contended only while the writer empties the stage
+	lines  []byte
+	closed bool
+	_      [23]byte // to a cache line
 }
+
+const (
+	// stageFull is when a loop itself hands its lines on.
+	stageFull = 16 << 10
+	// stageRoom is what a stage keeps its memory up to.
+	stageRoom = 64 << 10
+)
 
 // OpenLog opens a log's output and starts writing to it. A file is created if need be, readable for its owner and group,
 // and appended to. A syslog server need not be there yet. Troubles met later are reported, each once; report must not wait
@@ -87,53 +98,83 @@ func (l *Log) Exchange(x *h1.Exchange) {
 	if x.Loop != nil {
 		id = x.Loop.ID
 	}
-	s := &l.lines[id%len(l.lines)]
-	p := s.line.Swap(nil)
-	if p == nil {
-		p = new(make([]byte, 0, 2048))
+	s := &l.stages[id%len(l.stages)]
+	s.mu.Lock()
+	if s.closed {
+		l.dropped.Add(1)
+		s.mu.Unlock()
+		return
 	}
-	line := (*p)[:0]
+	if s.lines == nil {
+		s.lines = make([]byte, 0, stageFull+stageFull/4)
+	}
 	switch {
 	case l.form == HTTPLog && x.Note.Mode == h1.TCP:
-		line = l.appendTCPLog(line, x)
+		s.lines = l.appendTCPLog(s.lines, x)
 	case l.form == HTTPLog:
-		line = l.appendHTTPLog(line, x)
+		s.lines = l.appendHTTPLog(s.lines, x)
 	case l.form == Combined:
-		line = l.appendCombined(line, x)
+		s.lines = l.appendCombined(s.lines, x)
 	default:
-		line = l.appendJSONLine(line, x)
+		s.lines = l.appendJSONLine(s.lines, x)
 	}
-	l.put(line)
-	*p = line
-	s.line.Store(p)
+	if len(s.lines) >= stageFull {
+		l.put(s)
+	}
+	s.mu.Unlock()
+	// The writer looks at the stages once more after it has said that it sleeps: one of us sees the other.
+	if l.idle.Load() && l.idle.CompareAndSwap(true, false) {
+		l.ring()
+	}
 }
 
 // Empty reports whether the log wants lines of connections that ended before they sent a byte. Port scans and probes leave
 // many, so by default it does not (HAProxy's dontlognull). Such a line is that of a bad request.
 func (l *Log) Empty() bool { return l.empty }
 
-// put hands a line to the writer. A busy log costs no wake-up: the writer, once awake, comes back by itself until it finds
-// nothing.
-func (l *Log) put(line []byte) {
+// put hands the lines of a stage to the writer, or drops them when it cannot take any more. The stage is locked. A busy log costs no wake-up: the writer,
+// once awake, comes back by itself until it finds nothing.
+func (l *Log) put(s *stage) {
 	l.mu.Lock()
-	n := len(l.fill) + len(line)
-	if n > logBound || l.closed {
-		l.dropped.Add(1)
-		l.mu.Unlock()
-		return
-	}
-	if n > cap(l.fill) {
-		l.fill = append(make([]byte, 0, min(max(2*cap(l.fill), n), logBound)), l.fill...)
-	}
-	l.fill = append(l.fill, line...)
-	ring := l.idle
-	if n > logBound/2 && !l.urged {
-		l.urged, ring = true, true
-	}
-	l.idle = l.idle && !ring
+	ring := l.gather(s)
 	l.mu.Unlock()
 	if ring {
 		l.ring()
+	}
+}
+
+// gather moves the lines of a stage to fill, or drops them. It reports whether the writer should hurry. Both are locked.
+func (l *Log) gather(s *stage) (hurry bool) {
+	n := len(l.fill) + len(s.lines)
+	switch {
+	case n > logBound:
+		l.dropped.Add(uint64(bytes.Count(s.lines, []byte("\n"))))
+	case n > cap(l.fill):
+		l.fill = append(make([]byte, 0, min(max(2*cap(l.fill), n), logBound)), l.fill...)
+		fallthrough
+	default:
+		l.fill = append(l.fill, s.lines...)
+		hurry = n > logBound/2 && !l.urged
+		l.urged = l.urged || hurry
+	}
+	if s.lines = s.lines[:0]; cap(s.lines) > stageRoom {
+		s.lines = nil
+	}
+	return hurry
+}
+
+// gatherAll moves the lines of all stages. A log that is closed takes none afterwards. mu is not held.
+func (l *Log) gatherAll() {
+	for i := range l.stages {
+		s := &l.stages[i]
+		s.mu.Lock()
+		l.mu.Lock()
+		if len(s.lines) > 0 {
+			l.gather(s)
+		}
+		s.closed = s.closed || l.closed
+		l.mu.Unlock()
+		s.mu.Unlock()
 	}
 }
 

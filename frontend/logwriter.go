@@ -38,6 +38,13 @@ func (l *Log) write() {
 			w.report(fmt.Sprintf("log %s: %d lines dropped: the output did not take them", w.name, n))
 		}
 		if w.closing {
+			w.gatherAll() // and nothing comes any more
+			w.mu.Lock()
+			rest := w.fill
+			w.mu.Unlock()
+			if w.lost == nil {
+				w.deliver(rest)
+			}
 			return
 		}
 		if spare = batch; cap(spare) > logRoom && len(spare) < cap(spare)/8 {
@@ -50,19 +57,33 @@ func (l *Log) write() {
 // take waits for lines and returns them, together with how many were dropped until now: these came after them. It returns
 // an empty batch when the log was closed or the output was opened again. The lines that come next go to spare.
 func (w *logWriter) take(spare []byte) (batch []byte, dropped uint64) {
-	for {
+	for asleep := false; ; {
+		w.mu.Lock()
+		roomy := len(w.fill) < logBound/2
+		w.mu.Unlock()
+		if roomy {
+			w.gatherAll()
+		}
 		w.mu.Lock()
 		if len(w.fill) > 0 || w.closed || w.next != nil {
+			w.idle.Store(false)
 			batch, w.fill = w.fill, spare[:0]
 			w.urged = false
 			dropped = w.dropped.Load()
 			w.mu.Unlock()
+			if !roomy { // now there is room
+				w.gatherAll()
+			}
 			w.news()
 			return batch, dropped
 		}
-		w.idle = true
 		w.mu.Unlock()
-		<-w.bell
+		if asleep {
+			<-w.bell
+		}
+		// Whoever logs looks at idle after leaving a line, so the stages are looked at once more after idle is set.
+		asleep = !asleep
+		w.idle.Store(asleep)
 	}
 }
 
