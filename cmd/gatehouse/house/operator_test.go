@@ -21,9 +21,12 @@ func (s *lodge) order(server, state string) *admin.Obeyed {
 	return done
 }
 
-// named is a server that answers with its name, and its cookie's holders' requests too.
+// namedOrigin is a server that answers with its name, and ends no connection itself.
 func namedOrigin(t testing.TB, name string) *origin {
-	return newOrigin(t, say("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"+name))
+	return newOrigin(t, func(w *wire) {
+		w.SetDeadline(noTime)
+		say("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n" + name)(w)
+	})
 }
 
 const (
