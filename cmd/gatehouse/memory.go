@@ -47,8 +47,9 @@ func machineMemory() int64 {
 	return most
 }
 
-// What tidyMemory looks at: allocated in all, in use at the last collection, and not yet collected.
-var memoryGauges = []string{"/gc/heap/allocs:bytes", "/gc/heap/live:bytes", "/memory/classes/heap/objects:bytes"}
+// What tidyMemory looks at: allocated in all; in use at the last collection; not yet collected; and free, but not yet given back to
+// the system.
+var memoryGauges = []string{"/gc/heap/allocs:bytes", "/gc/heap/live:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/free:bytes"}
 
 const (
 	tidyEvery   = time.Second
@@ -82,17 +83,18 @@ type tidier struct {
 }
 
 // due reports whether memory should be given back now: traffic has paused, and has left enough behind since the last time.
-func (m *tidier) due(allocated, live, objects uint64) bool {
+func (m *tidier) due(allocated, live, held uint64) bool {
 	grown := allocated - m.before
 	m.before = allocated
-	if grown > quietGrowth || allocated-m.tidied < litter || objects < live+max(litter, live/2) {
+	if grown > quietGrowth || allocated-m.tidied < litter || held < live+max(litter, live/2) {
 		return false
 	}
 	m.tidied = allocated
 	return true
 }
 
-func readGauges() (allocated, live, objects uint64) {
+// readGauges returns what was allocated in all, what was in use at the last collection, and what the heap holds of the system's memory.
+func readGauges() (allocated, live, held uint64) {
 	s := make([]metrics.Sample, len(memoryGauges))
 	for i, name := range memoryGauges {
 		s[i].Name = name
@@ -104,5 +106,5 @@ func readGauges() (allocated, live, objects uint64) {
 			v[i] = s[i].Value.Uint64()
 		}
 	}
-	return v[0], v[1], v[2]
+	return v[0], v[1], v[2] + v[3]
 }

@@ -6,7 +6,7 @@ func TestMemoryIsGivenBackWhenTrafficPauses(t *testing.T) {
 	const mib = 1 << 20
 	var m tidier
 	for i, tt := range []struct {
-		allocated, live, objects uint64
+		allocated, live, held uint64
 		want                     bool
 		why                      string
 	}{
@@ -18,14 +18,14 @@ func TestMemoryIsGivenBackWhenTrafficPauses(t *testing.T) {
 		{180 * mib, 10 * mib, 12 * mib, false, "the collector was faster"},
 		{180 * mib, 10 * mib, 30 * mib, true, "litter"},
 	} {
-		if got := m.due(tt.allocated, tt.live, tt.objects); got != tt.want {
+		if got := m.due(tt.allocated, tt.live, tt.held); got != tt.want {
 			t.Errorf("look %d (%s): %t", i, tt.why, got)
 		}
 	}
 }
 
 func TestMemoryGaugesExist(t *testing.T) {
-	if allocated, _, objects := readGauges(); allocated == 0 || objects == 0 {
-		t.Errorf("allocated %d, objects %d", allocated, objects)
+	if allocated, _, held := readGauges(); allocated == 0 || held == 0 {
+		t.Errorf("allocated %d, held %d", allocated, held)
 	}
 }
