@@ -7,8 +7,8 @@ func TestMemoryIsGivenBackWhenTrafficPauses(t *testing.T) {
 	var m tidier
 	for i, tt := range []struct {
 		allocated, live, held uint64
-		want                     bool
-		why                      string
+		want                  bool
+		why                   string
 	}{
 		{100 * mib, 10 * mib, 40 * mib, false, "the first look knows no past"},
 		{150 * mib, 10 * mib, 40 * mib, false, "traffic goes on"},
