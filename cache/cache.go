@@ -15,7 +15,7 @@ type Options struct {
 	// answers.
 	Backend string
 	// Former is a Cache of the same block, in front of another backend or of the configuration before: what it remembers goes on being
-	// remembered, by both. nil: there is none.
+	// remembered, by both, and it bounds that until TakeOver. nil: there is none.
 	Former *Cache
 }
 
@@ -45,7 +45,6 @@ func New(c *Config, next h1.RoundTripper, o Options) *Cache {
 	k := &Cache{c: c, o: o, next: next, rules: newRules(c.Rules), query: newQuery(c.Query)}
 	if o.Former != nil {
 		k.store = o.Former.store
-		k.store.resize(c.Memory)
 	} else {
 		k.store = newStore(c.Memory)
 	}
@@ -60,6 +59,9 @@ func New(c *Config, next h1.RoundTripper, o Options) *Cache {
 	}
 	return k
 }
+
+// TakeOver bounds what is remembered by this configuration, in the place of the former's. Where there was no former, it does so already.
+func (c *Cache) TakeOver() { c.store.resize(c.c.Memory) }
 
 // Name returns the name of the block.
 func (c *Cache) Name() string { return c.c.Name }

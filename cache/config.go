@@ -72,7 +72,8 @@ type Rule struct {
 	// Bypass keeps the cache out of it: nothing is looked up, nothing is remembered.
 	Bypass bool `hcl:"bypass,optional"`
 
-	// Errors also remembers answers with the statuses 4xx and 5xx, for as long as the server says. Without it, only 404 and 410 are: the
-	// others are rarely meant for everybody who asks the same.
+	// Errors also remembers answers that say what is wrong with a request, such as 400, 403 or 501, for as long as the server says. Without it,
+	// they are not: what is wrong is often nothing that another client's request for the same URL has. Errors that are alike for everybody,
+	// such as 404 or 503, are remembered in any case, if the server says for how long.
 	Errors bool `hcl:"errors,optional"`
 }

@@ -165,12 +165,17 @@ func (r *resource) pick(req *h1.Header) *entry {
 	if r == nil {
 		return nil
 	}
+	var near *entry
 	for _, e := range r.variants {
-		if e.choice.matches(req) {
+		switch {
+		case !e.choice.matches(req):
+		case e.choice.language == "" || e.choice.equals(req):
 			return e
+		case near == nil:
+			near = e // in the right language, but selected by other words
 		}
 	}
-	return nil
+	return near
 }
 
 // with returns the resource with e in the place of its former self, or in front. The variants together stay within most bytes.

@@ -44,7 +44,7 @@ var secrets = []string{
 	"200 OK\nLast-Modified: Thu, 30 Dec 1999 00:00:00 GMT",
 	"200 OK",
 	"403 Forbidden\nCache-Control: max-age=60",
-	"500 Oh\nCache-Control: max-age=60",
+	"501 Oh\nCache-Control: max-age=60",
 	"200 OK\nCache-Control: max-age=60\nCDN-Cache-Control: private",
 	"200 OK\nCDN-Cache-Control: no-store",
 }

@@ -55,6 +55,13 @@ func judge(q asked, resp *h1.Response, c *Config) (j judgement) {
 		d = readDirectives(h)
 	}
 	j.hidden = &d
+	if d.mustUnderstand {
+		// "The must-understand response directive limits caching of the response to a cache that understands and conforms to the
+		// requirements for that response's status code. … When a cache that implements the must-understand directive receives a response
+		// that includes it, the cache SHOULD ignore the no-store directive if it understands and implements the status code's caching
+		// requirements." (RFC 9111 5.2.2.3)
+		d.noStore = !understood(resp.Status, q.rule) || !defined(resp.Status)
+	}
 	if j.detail = forbidden(&d); j.detail != "" {
 		j.gone = true
 		return j
@@ -85,7 +92,7 @@ func judge(q asked, resp *h1.Response, c *Config) (j judgement) {
 		j.detail = "VARY-STAR"
 	case !ok:
 		j.detail = "VARY"
-	case !foldable(h):
+	case j.choice.names([]byte("Accept-Encoding")) && !foldable(h):
 		j.detail = "CODING"
 	case resp.Framing == h1.UntilClose:
 		j.detail = "NO-LENGTH" // nobody could tell a whole one from one that was cut
@@ -100,7 +107,7 @@ func judge(q asked, resp *h1.Response, c *Config) (j judgement) {
 // forbidden returns the word of a directive that keeps an answer from any shared cache.
 func forbidden(d *directives) string {
 	switch {
-	case d.noStore: // even beside must-understand, which would allow to ignore it
+	case d.noStore:
 		return "NO-STORE"
 	case d.private:
 		return "PRIVATE"
@@ -110,18 +117,27 @@ func forbidden(d *directives) string {
 	return ""
 }
 
-// understood reports whether the cache knows what an answer with that status is about, and that it is not about the single request:
-// only a rule makes errors last.
+// understood reports whether the cache knows what an answer with that status is about, and that it is not about the single request. What is
+// wrong with a request is in fields that are not in the key more often than not: a client could make everybody get its own errors. Only a
+// rule makes those last.
 func understood(status int, r *rule) bool {
-	switch {
-	case status == 206 || status == 304:
+	switch status {
+	case 206, 304, 401, 407, 416:
 		return false
-	case status < 400, status == 404, status == 410:
-		return true
-	case status == 416 || status == 401 || status == 407:
-		return false
+	case 400, 403, 405, 406, 408, 409, 411, 412, 413, 414, 415, 417, 421, 422, 425, 426, 428, 429, 431, 501, 505, 511:
+		return r.errors
 	}
-	return r.errors
+	return true
+}
+
+// defined reports whether RFC 9110 says what the status means.
+func defined(status int) bool {
+	switch status {
+	case 200, 201, 202, 203, 204, 205, 300, 301, 302, 303, 307, 308, 400, 402, 403, 404, 405, 406, 408, 409, 410, 411, 412, 413, 414, 415, 417,
+		421, 422, 426, 500, 501, 502, 503, 504, 505:
+		return true
+	}
+	return false
 }
 
 // heuristic reports whether an answer with that status may be stored though nothing is said about its freshness: RFC 9110 15.1 calls
@@ -141,14 +157,12 @@ func freshness(q asked, resp *h1.Response, d *directives, targeted bool) (p poli
 	if !dated {
 		date = q.unix
 	}
-	var ok bool
-	p.age, ok = ageOf(h, date, q)
+	p.age = ageOf(h, date, q)
 	p.validate = d.noCache
 	p.strict = d.noCache || d.mustRevalidate || d.proxyRevalidate || d.sMaxAge != absent
 	seconds := int64(0)
 	expires := h.Has(h1.Expires) && !targeted
 	switch {
-	case !ok: // nobody knows how old it is: too old
 	case d.sMaxAge != absent:
 		seconds, explicit = d.sMaxAge, true
 	case d.maxAge != absent:
@@ -200,23 +214,49 @@ func heuristicLife(h *h1.Header, date int64) int64 {
 	return min(max(date-modified, 0)/10, int64(24*time.Hour/time.Second))
 }
 
-// ageOf returns the age of an answer in milliseconds when it came (RFC 9111 4.2.3). It is not ok for an Age field that is no number, or
-// several: whoever wrote it was old enough to have stored it, and nobody knows how old.
-func ageOf(h *h1.Header, date int64, q asked) (age int64, ok bool) {
+// ageOf returns the age of an answer in milliseconds when it came (RFC 9111 4.2.3). "Although it is defined as a singleton header field, a cache
+// encountering a message with a list-based Age field value SHOULD use the first member of the field value, discarding subsequent ones. If the
+// field value (after discarding additional members, as per above) is invalid (e.g., it contains something other than a non-negative integer),
+// a cache SHOULD ignore the field." (RFC 9111 5.1)
+func ageOf(h *h1.Header, date int64, q asked) int64 {
 	apparent := max(max(0, q.unix-date)*second, q.elapsed)
-	i := h.Index(h1.Age, 0)
-	if i < 0 {
-		return apparent, true
+	first, _ := h1.NextToken(h.Get(h1.Age))
+	if n, ok := parseSeconds(first); ok {
+		return max(apparent, n*second+q.elapsed)
 	}
-	n, ok := parseSeconds(h.Value(i))
-	if !ok || h.Index(h1.Age, i+1) >= 0 {
-		return apparent, false
-	}
-	return max(apparent, n*second+q.elapsed), true
+	return apparent
 }
 
 // headerDate returns the value of a date field in seconds since 1970.
 func headerDate(h *h1.Header, id h1.Name) (unix int64, ok bool) {
-	t, ok := h1.ParseDate(h.Get(id))
+	v := h.Get(id)
+	t, ok := h1.ParseDate(v)
+	if !ok && len(v) > 0 {
+		// "Although all date formats are specified to be case-sensitive, a cache recipient SHOULD match the field value
+		// case-insensitively." (RFC 9111 4.2)
+		var room [40]byte
+		t, ok = h1.ParseDate(dateCase(room[:0], v))
+	}
 	return t.Unix(), ok
+}
+
+// dateCase appends a date with its letters in the case that RFC 9110 5.6.7 gives them.
+func dateCase(dst, v []byte) []byte {
+	start := len(dst)
+	letter := false // before this one
+	for _, c := range v {
+		is := c|0x20 >= 'a' && c|0x20 <= 'z'
+		switch {
+		case is && letter:
+			c |= 0x20
+		case is:
+			c &^= 0x20
+		}
+		letter = is
+		dst = append(dst, c)
+	}
+	if b := dst[start:]; len(b) >= 3 && string(b[len(b)-3:]) == "Gmt" {
+		copy(b[len(b)-3:], "GMT")
+	}
+	return dst
 }

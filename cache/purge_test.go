@@ -144,6 +144,7 @@ func TestFormer(t *testing.T) {
 		if a := r.get("/page"); a.hit() {
 			t.Errorf("another backend: %s", a.verdict())
 		}
+		other.TakeOver()
 		if got := other.Snapshot(); got.Memory != 32<<20 || got.Keys != 2 {
 			t.Errorf("%+v", got)
 		}

@@ -70,7 +70,8 @@ func TestRevalidationBringsSomethingElse(t *testing.T) {
 		{"a private one", "HTTP/1.1 200 OK\nCache-Control: private\n\nnew", 200, false},
 		{"one with a cookie", "HTTP/1.1 200 OK\nCache-Control: max-age=9\nSet-Cookie: a=b\n\nnew", 200, false},
 		{"nothing any more", "HTTP/1.1 404 Not Found\nCache-Control: max-age=9\n\nnew", 404, true},
-		{"an error", "HTTP/1.1 500 Oh\nCache-Control: max-age=9\n\nnew", 500, false},
+		{"an error", "HTTP/1.1 500 Oh\n\nnew", 500, false},
+		{"an error that is to last", "HTTP/1.1 500 Oh\nCache-Control: max-age=9\n\nnew", 500, true},
 	} {
 		bubble(t, 1, nil, func(r *rig) {
 			r.answers(tagged)

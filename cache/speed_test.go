@@ -158,7 +158,11 @@ func TestResize(t *testing.T) {
 			r.serve(l, request{text: fmt.Sprintf("GET /%d", i)})
 		}
 	})
-	New(&Config{Memory: 2 << 20, MaxObject: 1 << 20}, nil, Options{Loops: r.loops, Former: r.cache})
+	next := New(&Config{Memory: 2 << 20, MaxObject: 1 << 20}, nil, Options{Loops: r.loops, Former: r.cache})
+	if s := r.cache.Snapshot(); s.Memory != 16<<20 {
+		t.Errorf("a configuration that does not serve yet: %+v", s)
+	}
+	next.TakeOver()
 	r.cache.store.data.CleanUp()
 	if s := r.cache.Snapshot(); s.Bytes > 2<<20 || s.Keys > 21 || s.Memory != 2<<20 {
 		t.Errorf("%+v", s)

@@ -13,6 +13,7 @@ import (
 type selection struct {
 	forwarded string
 	fields    []selector
+	language  string // of the answer, in lower case, where it has one and Accept-Language selects; "" otherwise
 }
 
 // selector is one field of Vary and its value in the request, normalised.
@@ -41,6 +42,9 @@ func selectionOf(req, resp *h1.Header) (s selection, star, ok bool) {
 				f := selector{name: string(name), id: knownSelector(name)}
 				f.value = string(f.appendValue(room[:0], req))
 				s.fields = append(s.fields, f)
+				if strings.EqualFold(f.name, "Accept-Language") {
+					s.language = strings.ToLower(string(resp.GetName("Content-Language")))
+				}
 			}
 		}
 	}
@@ -74,11 +78,69 @@ func (s *selection) matches(req *h1.Header) bool {
 	}
 	for i := range s.fields {
 		f := &s.fields[i]
-		if string(f.appendValue(room[:0], req)) != f.value {
+		if string(f.appendValue(room[:0], req)) != f.value && !s.speaks(f, req) {
 			return false
 		}
 	}
 	return true
+}
+
+// equals reports whether a request has the very values by which this answer was selected.
+func (s *selection) equals(req *h1.Header) bool {
+	o := *s
+	o.language = ""
+	return o.matches(req)
+}
+
+// speaks reports whether f is Accept-Language, and the answer is in the one language that the request likes best of all: no server could have
+// chosen better.
+func (s *selection) speaks(f *selector, req *h1.Header) bool {
+	if s.language == "" || !strings.EqualFold(f.name, "Accept-Language") {
+		return false
+	}
+	i := req.IndexName(f.name, 0)
+	if i < 0 || req.IndexName(f.name, i+1) >= 0 {
+		return false
+	}
+	var best []byte
+	most, alone := 0, false
+	for v := req.Value(i); len(v) > 0; {
+		var t []byte
+		t, v = h1.NextToken(v)
+		if len(t) == 0 {
+			continue
+		}
+		tag, parameters, _ := bytes.Cut(t, []byte(";"))
+		w, ok := weight(parameters)
+		switch {
+		case !ok:
+			return false
+		case w > most:
+			best, most, alone = trimBlank(tag), w, true
+		case w == most:
+			alone = false
+		}
+	}
+	return alone && h1.EqualFold(best, s.language)
+}
+
+// weight reads the weight of a list's element (RFC 9110 12.4.2), in thousandths. b is what follows its first semicolon.
+func weight(b []byte) (thousandths int, ok bool) {
+	if b = trimBlank(b); len(b) == 0 {
+		return 1000, true
+	}
+	if len(b) < 3 || len(b) > 7 || b[0]|0x20 != 'q' || b[1] != '=' || b[2] != '0' && b[2] != '1' || len(b) > 3 && b[3] != '.' {
+		return 0, false
+	}
+	n, unit := int(b[2]-'0')*1000, 100
+	for i := 4; i < len(b); i++ {
+		if b[i] < '0' || b[i] > '9' {
+			return 0, false
+		}
+		n += int(b[i]-'0') * unit
+		unit /= 10
+	}
+	return n, n <= 1000
 }
 
 // of returns the selection that another request makes by the same fields.

@@ -86,6 +86,36 @@ func TestVariantsAreKeptSideBySide(t *testing.T) {
 	})
 }
 
+// An answer in the language that a request likes best of all is the right one, whatever else it says.
+func TestLanguages(t *testing.T) {
+	for _, c := range []struct {
+		asked string
+		hit   bool
+	}{
+		{"en, de", true},
+		{"EN,de", true},
+		{"de", true},
+		{"fr;q=0.5, de;q=1.0", true},
+		{"de;q=0.3, fr;q=0.299", true},
+		{"DE; Q=1", true},
+		{"de, en", false}, // both alike
+		{"fr, de;q=0.9", false},
+		{"de-AT", false},
+		{"de;q=2", false},
+		{"de;level=1", false},
+		{"*", false},
+		{"", false},
+	} {
+		bubble(t, 1, nil, func(r *rig) {
+			r.answers("HTTP/1.1 200 OK\nCache-Control: max-age=60\nVary: Accept-Language\nContent-Language: de\n\nhallo")
+			r.get("/page\nAccept-Language: en, de")
+			if a := r.get("/page\nAccept-Language: " + c.asked); a.hit() != c.hit {
+				t.Errorf("%q: %s", c.asked, a.verdict())
+			}
+		})
+	}
+}
+
 // FuzzVary: normalising twice changes nothing, and never makes a value out of none.
 func FuzzVary(f *testing.F) {
 	for _, s := range []string{"", "a, b", `"a , b"`, `a\, b`, ` , ,`, "gzip;q=0, br", "*", `"`} {
@@ -107,5 +137,8 @@ func FuzzVary(f *testing.F) {
 			}
 		}
 		codingsOf(headerOf("Accept-Encoding", s))
+		if w, ok := weight([]byte(s)); w < 0 || ok && w > 1000 {
+			t.Errorf("%q has the weight %d", s, w)
+		}
 	})
 }

@@ -33,6 +33,10 @@ type Config struct {
 	// Backend answers the requests that no route takes.
 	Backend string `hcl:"backend,optional" ref:"backend"`
 
+	// Cache names the cache block that stands before the backends of this frontend, those of its routes too. Without it, every request
+	// reaches a server.
+	Cache string `hcl:"cache,optional" ref:"cache"`
+
 	// Log names the log block that gets a line for every exchange.
 	Log string `hcl:"log,optional" ref:"log"`
 
@@ -118,6 +122,9 @@ type Route struct {
 	Hosts []string `hcl:"hosts,optional"`
 	// Backend answers.
 	Backend string `hcl:"backend,optional" ref:"backend"`
+	// Cache says whether the frontend's cache stands before the backend here too. With false nothing is looked up and nothing is
+	// remembered.
+	Cache bool `hcl:"cache,optional" default:"true"`
 	// Redirect answers with a 302 to this URL; "{host}" and "{uri}" stand for the request's host and for its path with the
 	// query.
 	Redirect string `hcl:"redirect,optional"`

@@ -12,6 +12,8 @@ type Options struct {
 	Backend func(name string) h1.RoundTripper
 	// Relay takes the connections, in mode "tcp".
 	Relay Relayer
+	// Direct finds them for routes that leave the cache out. nil: as Backend.
+	Direct func(name string) h1.RoundTripper
 	// Usable reports whether the default backend has a usable server, for monitor's uri. nil: it always has.
 	Usable func() bool
 	// HTTPClose reports whether the backend wants connections closed after each exchange.
@@ -73,7 +75,11 @@ func New(c *Config, next h1.RoundTripper, o Options) *Frontend {
 		if r.Redirect != "" {
 			t.redirect = newRedirect(r.Redirect)
 		}
-		if r.Backend != "" && o.Backend != nil {
+		switch {
+		case r.Backend == "":
+		case !r.Cache && o.Direct != nil:
+			t.next = o.Direct(r.Backend)
+		case o.Backend != nil:
 			t.next = o.Backend(r.Backend)
 		}
 		f.targets = append(f.targets, t)

@@ -45,6 +45,9 @@ func (c *Config) checkTCP(bad func(field any, problem, remedy string)) {
 			bad(&b.Redirect, `redirect in mode "tcp"`, remedy)
 		}
 	}
+	if c.Cache != "" {
+		bad(&c.Cache, `cache in mode "tcp"`, remedy)
+	}
 	if m := c.Monitor; m != nil && m.URI != "" {
 		bad(&m.URI, `monitor uri in mode "tcp"`, remedy+` A supervisor named in sources may connect to see that somebody is here.`)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gatehouse/backend"
+	"gatehouse/cache"
 	"gatehouse/cmd/gatehouse/admin"
 	"gatehouse/frontend"
 	"gatehouse/tlsconf"
@@ -34,6 +35,9 @@ type File struct {
 
 	// TLS is a set of certificates and how they are served.
 	TLS []*tlsconf.Config `hcl:"tls,block"`
+
+	// Cache is what may be remembered of the answers of servers, and for how long.
+	Caches []*cache.Config `hcl:"cache,block"`
 
 	// Frontend is addresses to listen on and what to do with who comes in.
 	Frontends []*frontend.Config `hcl:"frontend,block"`

@@ -10,7 +10,7 @@ import (
 )
 
 // refKinds are the blocks that attributes refer to, as in backend = backend.webfarm.
-var refKinds = []string{"backend", "log", "tls"}
+var refKinds = []string{"backend", "cache", "log", "tls"}
 
 // A reference is the value of backend.webfarm.
 type reference struct{ kind, name string }
@@ -136,6 +136,7 @@ func (d *decoder) unused() {
 	used := map[reference]bool{}
 	for _, f := range d.file.Frontends {
 		used[reference{"backend", f.Backend}] = true
+		used[reference{"cache", f.Cache}] = true
 		used[reference{"log", f.Log}] = true
 		for _, b := range f.Binds {
 			used[reference{"tls", b.TLS}] = true
@@ -152,6 +153,11 @@ func (d *decoder) unused() {
 	for _, t := range d.file.TLS {
 		if !used[reference{"tls", t.Name}] && !d.lost["tls"] {
 			d.file.Warn(t, fmt.Sprintf("tls %q is not used", t.Name), fmt.Sprintf("No bind says tls = tls.%s.", t.Name))
+		}
+	}
+	for _, c := range d.file.Caches {
+		if !used[reference{"cache", c.Name}] && !d.lost["cache"] {
+			d.file.Warn(c, fmt.Sprintf("cache %q is not used", c.Name), fmt.Sprintf("No frontend says cache = cache.%s.", c.Name))
 		}
 	}
 	for _, l := range d.file.Logs {

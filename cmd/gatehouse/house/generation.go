@@ -25,6 +25,7 @@ type generation struct {
 	certs  map[string]*certificates
 	logs   map[string]*frontend.Log
 	pools  map[string]*backend.Pool
+	caches map[string]*caches
 	fronts map[string]*frontend.Frontend
 	doors  []*door
 	socket *admin.Socket // nil: none
@@ -43,7 +44,7 @@ type certificates struct {
 // was made is gone again. Nothing is opened yet but files, and old is not touched.
 func (h *House) build(f *config.File, old *generation) (*generation, faults) {
 	g := &generation{number: 1, since: time.Now(), file: f, certs: map[string]*certificates{}, logs: map[string]*frontend.Log{},
-		pools: map[string]*backend.Pool{}, fronts: map[string]*frontend.Frontend{}}
+		pools: map[string]*backend.Pool{}, caches: map[string]*caches{}, fronts: map[string]*frontend.Frontend{}}
 	if old == nil {
 		old = &generation{file: &config.File{}}
 	} else {
@@ -57,6 +58,7 @@ func (h *House) build(f *config.File, old *generation) (*generation, faults) {
 		h.abandon(g, old)
 		return nil, bad
 	}
+	buildCaches(h.o.Loops, g, old)
 	h.buildFronts(g, old)
 	return g, nil
 }
@@ -149,15 +151,17 @@ func (h *House) buildPools(g, old *generation, bad *faults) {
 func (h *House) buildFronts(g, old *generation) {
 	pools := g.pools // and no more of g: exchanges keep their frontend, which keeps this
 	for _, c := range g.file.Frontends {
+		kept := g.caches[c.Cache]
 		o := frontend.Options{
-			Backend: func(name string) h1.RoundTripper { return pools[name] },
+			Backend: func(name string) h1.RoundTripper { return kept.inFront(pools[name]) },
+			Direct:  func(name string) h1.RoundTripper { return pools[name] },
 			Log:     g.logs[c.Log],
 			Process: &h.process,
 			Former:  old.fronts[c.Name],
 		}
 		var next h1.RoundTripper
 		if p := g.pools[c.Backend]; p != nil {
-			next, o.Relay = p, p
+			next, o.Relay = kept.inFront(p), p
 			o.Usable, o.HTTPClose, o.Timeouts = p.Usable, p.HTTPClose(), p.Timeouts()
 		}
 		f := frontend.New(c, next, o)

@@ -171,6 +171,9 @@ func (h *House) install(g, old *generation) {
 	for _, f := range g.fronts {
 		f.TakeOver()
 	}
+	for _, c := range g.caches {
+		c.first.TakeOver()
+	}
 	for _, d := range g.doors {
 		if old.listener(d.address) == d.n {
 			d.n.TakeOver(h.listen(g, d))

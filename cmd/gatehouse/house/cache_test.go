@@ -1,0 +1,150 @@
+package house_test
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// cached is web with a cache before the backend, whose answers carry a persistence cookie for newcomers. front goes into the frontend.
+func cached(front string, servers ...*origin) string {
+	text := strings.Replace(web("cookie \"SERVERID\" {}\n", servers...), "log = log.access", "log = log.access\n cache = cache.pages\n"+front, 1)
+	return "cache \"pages\" {\n memory = \"16MiB\"\n max_object = \"1MiB\"\n}\n" + text
+}
+
+// numbered is a server that counts its answers, which are for everybody.
+func numbered(t *testing.T) (o *origin, answers *atomic.Int64) {
+	answers = &atomic.Int64{}
+	return newOrigin(t, func(w *wire) {
+		for {
+			if _, err := w.request(); err != nil {
+				return
+			}
+			body := fmt.Sprintf("answer %d", answers.Add(1))
+			if w.send(fmt.Sprintf("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: %d\r\n\r\n%s", len(body), body)) != nil {
+				return
+			}
+		}
+	}), answers
+}
+
+// TestCacheAndPersistence: who has a cookie fills the cache, who has none is answered from it, and no cookie is ever replayed.
+func TestCacheAndPersistence(t *testing.T) {
+	t.Parallel()
+	o, _ := numbered(t)
+	s := newLodge(t, cached("route {\n paths = [\"/live/*\"]\n backend = backend.app\n cache = false\n}\n", o))
+	c := s.client("www")
+	const holder = "GET / HTTP/1.1\r\nHost: a.test\r\nCookie: SERVERID=A\r\n\r\n"
+	first := c.ask(get)
+	if first.body != "answer 1" || first.Get("Set-Cookie") == "" || !strings.Contains(first.Get("Cache-Control"), "private") ||
+		first.Get("Cache-Status") != "gatehouse; fwd=uri-miss; fwd-status=200; detail=OWN" {
+		t.Errorf("a newcomer: %s %q", first.head, first.body)
+	}
+	if a := c.ask(holder); a.body != "answer 2" || a.Get("Set-Cookie") != "" || !strings.HasSuffix(a.Get("Cache-Status"), "; stored") {
+		t.Errorf("a holder: %s %q", a.head, a.body)
+	}
+	for _, q := range []string{get, holder} {
+		a := c.ask(q)
+		if a.body != "answer 2" || a.Get("Set-Cookie") != "" || !strings.HasPrefix(a.Get("Cache-Status"), "gatehouse; hit; ttl=") || a.Get("Age") == "" {
+			t.Errorf("from the cache: %s %q", a.head, a.body)
+		}
+	}
+	if o := s.reload(cached("max_connections = 10\n", o)); !o.Done {
+		t.Fatalf("%+v", o)
+	}
+	if a := c.ask(get); a.body != "answer 2" {
+		t.Errorf("after a reload: %s %q", a.head, a.body)
+	}
+	if a := c.ask("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi"); a.body != "answer 3" {
+		t.Errorf("POST: %s %q", a.head, a.body)
+	}
+	if a := c.ask(holder); a.body != "answer 4" {
+		t.Errorf("after POST: %s %q", a.head, a.body)
+	}
+}
+
+func TestRouteWithoutTheCache(t *testing.T) {
+	t.Parallel()
+	o, _ := numbered(t)
+	s := newLodge(t, cached("route {\n paths = [\"/live/*\"]\n backend = backend.app\n cache = false\n}\n", o))
+	c := s.client("www")
+	for i := range 3 {
+		a := c.ask("GET /live/x HTTP/1.1\r\nHost: a.test\r\nCookie: SERVERID=A\r\n\r\n")
+		if want := fmt.Sprintf("answer %d", i+1); a.body != want || a.Get("Cache-Status") != "" {
+			t.Errorf("%s %q, want %q", a.head, a.body, want)
+		}
+	}
+}
+
+// TestClientThatLeavesFillsTheCache: the server goes on sending when the client that asked is gone, and the next one has all of it.
+func TestClientThatLeavesFillsTheCache(t *testing.T) {
+	t.Parallel()
+	const size = 600_000
+	gone := make(chan struct{})
+	var asked atomic.Int64
+	o := newOrigin(t, func(w *wire) {
+		if _, err := w.request(); err != nil {
+			return
+		}
+		asked.Add(1)
+		w.send(fmt.Sprintf("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", 1000)))
+		<-gone
+		w.send(strings.Repeat("x", size-1000))
+		w.rest()
+	})
+	s := newLodge(t, cached("", o))
+	const holder = "GET /big HTTP/1.1\r\nHost: a.test\r\nCookie: SERVERID=A\r\n\r\n"
+	first := s.client("www")
+	first.send(holder)
+	if _, err := first.head(); err != nil {
+		t.Fatal(err)
+	}
+	first.reset()
+	s.await("the client is counted as gone, or still feeds the cache", func() bool { return s.h.Status().Frontends[0].Connections <= 1 })
+	second := s.client("www")
+	second.send(holder)
+	if head, err := second.head(); err != nil || !strings.Contains(head, "collapsed") {
+		t.Fatalf("%s, %v", head, err)
+	}
+	close(gone)
+	if body, err := second.take(size); err != nil || len(body) != size {
+		t.Errorf("%d bytes, %v", len(body), err)
+	}
+	s.await("it is stored", func() bool {
+		a := s.client("www").ask(holder)
+		return strings.Contains(a.Get("Cache-Status"), "hit") && len(a.body) == size
+	})
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the server was asked %d times", n)
+	}
+}
+
+// TestTruncatedAnswerIsNotRemembered: the clients notice, and the next one gets a whole answer.
+func TestTruncatedAnswerIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	o := newOrigin(t, func(w *wire) {
+		if _, err := w.request(); err != nil {
+			return
+		}
+		if asked.Add(1) == 1 {
+			w.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+			return
+		}
+		w.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n")
+		w.rest()
+	})
+	s := newLodge(t, cached("", o))
+	const holder = "GET / HTTP/1.1\r\nHost: a.test\r\nCookie: SERVERID=A\r\n\r\n"
+	c := s.client("www")
+	c.send(holder)
+	if a, err := c.answer("GET"); err == nil && a.status == 200 {
+		t.Errorf("half an answer was taken for a whole one: %+v", a)
+	}
+	for _, want := range []string{"stored", "hit"} {
+		if a := s.client("www").ask(holder); a.body != "hello world" || !strings.Contains(a.Get("Cache-Status"), want) {
+			t.Errorf("%s %q, want %s", a.head, a.body, want)
+		}
+	}
+}

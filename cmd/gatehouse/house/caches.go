@@ -1,0 +1,69 @@
+package house
+
+import (
+	"slices"
+
+	"gatehouse/backend"
+	"gatehouse/backend/h1"
+	"gatehouse/backend/loop"
+	"gatehouse/cache"
+	"gatehouse/cmd/gatehouse/config"
+)
+
+// caches are those of one cache block, one in front of each backend. They share what they remember, with those of the generation before
+// too.
+type caches struct {
+	first  *cache.Cache
+	before map[string]*cache.Cache // backends
+}
+
+// buildCaches makes the caches of g. What those of old remember goes on being remembered.
+func buildCaches(loops []*loop.Loop, g, old *generation) {
+	for _, c := range g.file.Caches {
+		all := &caches{before: map[string]*cache.Cache{}}
+		if was := old.caches[c.Name]; was != nil {
+			all.first = was.first
+		}
+		for _, b := range backendsBehind(g.file, c.Name) {
+			p := g.pools[b]
+			if p == nil {
+				continue
+			}
+			k := cache.New(c, p, cache.Options{Loops: loops, Backend: b, Former: all.first})
+			all.before[b], all.first = k, k
+		}
+		if len(all.before) > 0 {
+			g.caches[c.Name] = all
+		}
+	}
+}
+
+// backendsBehind returns the names of the backends that a cache stands before, each once.
+func backendsBehind(f *config.File, name string) (list []string) {
+	for _, c := range f.Frontends {
+		if c.Cache != name {
+			continue
+		}
+		list = append(list, c.Backend)
+		for _, r := range c.Routes {
+			if r.Cache {
+				list = append(list, r.Backend)
+			}
+		}
+	}
+	slices.Sort(list)
+	return slices.DeleteFunc(slices.Compact(list), func(b string) bool { return b == "" })
+}
+
+// inFront returns what answers in the place of a pool, nil for no pool: the cache before it, if there is one.
+func (c *caches) inFront(p *backend.Pool) h1.RoundTripper {
+	if p == nil {
+		return nil
+	}
+	if c != nil {
+		if k := c.before[p.Name()]; k != nil {
+			return k
+		}
+	}
+	return p
+}
