@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -236,6 +237,22 @@ func (l *logLines) Write(b []byte) (int, error) {
 	l.text = append(l.text, b...)
 	l.ring()
 	return len(b), nil
+}
+
+// take takes the oldest line that re matches. Loops leave their lines one loop after another, so those of one moment come in no
+// certain order.
+func (l *logLines) take(re *regexp.Regexp) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := 0
+	for line := range bytes.Lines(l.text) {
+		if re.Match(bytes.TrimSuffix(line, []byte("\n"))) {
+			l.text = append(l.text[:at:at], l.text[at+len(line):]...)
+			return true
+		}
+		at += len(line)
+	}
+	return false
 }
 
 // next takes the oldest line.

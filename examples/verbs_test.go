@@ -63,14 +63,15 @@ func (p *player) alone(s *step) error {
 			}
 			return nil
 		}
-		line, ok := "", false
-		p.await(patience, func() bool { line, ok = p.stage.log.next(); return ok })
-		if re := regexp.MustCompile(p.texts(s.args[0])); !ok {
-			return errors.New("no line came")
-		} else if !re.MatchString(line) {
+		re, ok := regexp.MustCompile(p.texts(s.args[0])), false
+		p.await(patience, func() bool { ok = p.stage.log.take(re); return ok })
+		if ok {
+			return nil
+		}
+		if line, ok := p.stage.log.next(); ok {
 			return fmt.Errorf("the line is %q", line)
 		}
-		return nil
+		return errors.New("no line came")
 	case "close", "reset":
 		return p.hangUp(s.args[0], s.verb == "reset")
 	}
