@@ -22,7 +22,7 @@ type Config struct {
 	// Memory bounds what is remembered: content, header fields and keys together. What is asked for least goes first.
 	Memory int64 `hcl:"memory,optional" unit:"bytes" default:"256MiB"`
 
-	// MaxObject bounds the content of one answer; larger ones pass by.
+	// MaxObject bounds the content of one answer; larger ones pass by. A quarter of memory bounds it too.
 	MaxObject int64 `hcl:"max_object,optional" unit:"bytes" default:"8MiB"`
 
 	// FillFromNewcomers also remembers what answered a request without the persistence cookie: the part of the answer that is for

@@ -197,7 +197,7 @@ func (a *ask) keep(f *fill, e *entry, fwd string) {
 		f.finish(a.loop, nil)
 		return
 	}
-	d := &feeder{f: f, body: r.Body, loop: a.loop, most: a.c.c.MaxObject}
+	d := &feeder{f: f, body: r.Body, loop: a.loop, most: a.c.c.largest()}
 	f.open(a.loop, e, r.Length, d)
 	f.join(a)
 	a.fill, a.feeder = f, d

@@ -96,7 +96,7 @@ func judge(q asked, resp *h1.Response, c *Config) (j judgement) {
 		j.detail = "CODING"
 	case resp.Framing == h1.UntilClose:
 		j.detail = "NO-LENGTH" // nobody could tell a whole one from one that was cut
-	case resp.Length > c.MaxObject:
+	case resp.Length > c.largest():
 		j.detail = "TOO-LARGE"
 	case j.life <= j.age && j.staleRevalidate == 0 && !h.Has(h1.ETag) && !h.Has(h1.LastModified):
 		j.detail = "NO-FRESHNESS" // of no use: it could not even be validated

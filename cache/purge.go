@@ -35,7 +35,10 @@ func safe(method []byte) bool {
 // trigger an invalidation under these conditions if the origin of the URI to be invalidated differs from the origin of the target
 // URI." (RFC 9111 4.4)
 func (c *Cache) invalidate(x *h1.Exchange) {
-	c.forget(x.Req.Secure, x.Req.Host, x.Req.Target)
+	n := 0
+	if c.forget(x.Req.Secure, x.Req.Host, x.Req.Target) {
+		n++
+	}
 	for _, id := range [...]h1.Name{h1.Location, h1.ContentLocation} {
 		v := x.Resp.Header.Get(id)
 		if len(v) == 0 {
@@ -52,8 +55,11 @@ func (c *Cache) invalidate(x *h1.Exchange) {
 		if to, err = to.Parse(string(v)); err != nil || to.Scheme != base.Scheme || !strings.EqualFold(to.Host, base.Host) {
 			continue
 		}
-		c.forget(x.Req.Secure, x.Req.Host, []byte(to.RequestURI()))
+		if c.forget(x.Req.Secure, x.Req.Host, []byte(to.RequestURI())) {
+			n++
+		}
 	}
+	c.store.Stats.Invalidated.Add(uint64(n))
 }
 
 // forget forgets one URL, whatever backend answered for it, and reports whether anything was known.
@@ -64,7 +70,6 @@ func (c *Cache) forget(secure bool, host, target []byte) bool {
 	found := false
 	for _, b := range c.store.knownBackends() {
 		if c.store.forget(appendKey(nil, b, secure, host, target)) {
-			c.store.Stats.Invalidated.Add(1)
 			found = true
 		}
 	}

@@ -10,16 +10,26 @@ const least = 1 << 20
 
 // Check reports what a cache cannot work with.
 func (c *Config) Check(bad func(field any, problem, remedy string)) {
-	switch {
-	case c.Memory < least:
+	if c.Memory < least {
 		bad(&c.Memory, "memory is less than 1MiB", `Write a size such as "256MiB", or leave it out for that.`)
-	case c.MaxObject > c.Memory/4:
-		bad(&c.MaxObject, "max_object is more than a quarter of memory", "A few answers would push out all others. Lower max_object, or raise memory.")
 	}
 	if c.MaxObject < 1 {
 		bad(&c.MaxObject, "max_object is less than one byte", `Nothing could be remembered. Write a size such as "8MiB", or leave it out for that.`)
 	}
 }
+
+// usual is the max_object of a configuration that says nothing about it.
+const usual = 8 << 20
+
+// Advise warns of a bound that another one makes void.
+func (c *Config) Advise(warn func(field any, problem, remedy string)) {
+	if c.MaxObject > c.Memory/4 && c.MaxObject != usual {
+		warn(&c.MaxObject, "max_object is more than a quarter of memory", "A quarter of memory is what counts, as a few answers would push out all others. Lower max_object, or raise memory.")
+	}
+}
+
+// largest returns how large the content of one answer may be.
+func (c *Config) largest() int64 { return min(c.MaxObject, c.Memory/4) }
 
 // Check reports parameters that could not be the name of one.
 func (q *Query) Check(bad func(field any, problem, remedy string)) {

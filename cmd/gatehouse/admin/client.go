@@ -55,6 +55,12 @@ func (c *Client) Obey(ctx context.Context, order Order) (*Obeyed, error) {
 	return &o, c.ask(ctx, "POST", "/server", order, &o)
 }
 
+// Purge makes caches forget.
+func (c *Client) Purge(ctx context.Context, order Purge) (*Purged, error) {
+	var p Purged
+	return &p, c.ask(ctx, "POST", "/cache", order, &p)
+}
+
 // ask sends a question and reads the answer. The error is ErrNotRunning when nobody is there to ask.
 func (c *Client) ask(ctx context.Context, method, path string, question, answer any) error {
 	var body io.Reader

@@ -55,6 +55,14 @@ func ofServers(value func(v *Server) float64) func(*Status, func(float64, ...str
 	}
 }
 
+func ofCaches(value func(c *Cache) float64) func(*Status, func(float64, ...string)) {
+	return func(s *Status, send func(float64, ...string)) {
+		for i := range s.Caches {
+			send(value(&s.Caches[i]), s.Caches[i].Name)
+		}
+	}
+}
+
 func truth(b bool) float64 {
 	if b {
 		return 1
@@ -66,6 +74,7 @@ var (
 	byFrontend = []string{"frontend"}
 	byBackend  = []string{"backend"}
 	byServer   = []string{"backend", "server"}
+	byCache    = []string{"cache"}
 )
 
 // metrics are all there are, besides those of the Go runtime and of the process.
@@ -109,6 +118,29 @@ var metrics = []metric{
 	counter("server_connections", "Connections made.", byServer, ofServers(func(v *Server) float64 { return float64(v.Connections) })),
 	counter("server_connections_failed", "Attempts to connect that failed.", byServer, ofServers(func(v *Server) float64 { return float64(v.Refused) })),
 	counter("server_failed", "Exchanges in which the server failed.", byServer, ofServers(func(v *Server) float64 { return float64(v.Failed) })),
+
+	gauge("cache_keys", "URLs of which something is remembered.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Keys) })),
+	gauge("cache_bytes", "What is remembered, about.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Bytes) })),
+	gauge("cache_memory_bytes", "The bound of what is remembered.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Memory) })),
+	gauge("cache_filling_bytes", "Content on its way into the cache.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Filling) })),
+	counter("cache_requests", "Requests, by what the cache did.", []string{"cache", "result"}, func(s *Status, send func(float64, ...string)) {
+		for i := range s.Caches {
+			c := &s.Caches[i]
+			send(float64(c.Hits-min(c.Hits, c.Stale)), c.Name, "hit")
+			send(float64(c.Stale), c.Name, "stale")
+			send(float64(c.Collapsed), c.Name, "collapsed")
+			send(float64(c.Misses-min(c.Misses, c.Collapsed)), c.Name, "miss")
+			send(float64(c.Passed), c.Name, "pass")
+		}
+	}),
+	counter("cache_revalidated", "Answers of which a server said that they are still good.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Revalidated) })),
+	counter("cache_refreshes", "Answers fetched in the background.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Refreshes) })),
+	counter("cache_stored", "Answers stored.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Stored) })),
+	counter("cache_unstorable", "Answers that may not be stored.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Unstorable) })),
+	counter("cache_truncated", "Answers that broke off while they were stored.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Truncated) })),
+	counter("cache_evicted", "URLs that made room for others.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Evicted) })),
+	counter("cache_purged", "URLs forgotten by order.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Purged) })),
+	counter("cache_invalidated", "URLs forgotten as a request may have changed them.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Invalidated) })),
 
 	gauge("certificate_not_after_seconds", "When the certificate ends.", []string{"tls", "names"}, func(s *Status, send func(float64, ...string)) {
 		seen := map[[2]string]bool{} // an RSA certificate and its twin have the same names: the first that ends counts

@@ -26,7 +26,7 @@ var pageText string
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"age": func(now, then time.Time) string { return age(now.Sub(then)) }, "left": func(now, then time.Time) string { return left(then.Sub(now)) },
 	"moment": moment, "join": func(list []string) string { return strings.Join(list, " ") }, "add": func(a, b uint64) uint64 { return a + b },
-	"tone": tone,
+	"tone": tone, "mebibytes": mebibytes,
 }).Parse(pageText))
 
 // public is what of a status is for everybody who reaches the page: neither the text of the configuration nor where it lies.

@@ -22,9 +22,10 @@ type Process struct {
 	Status func() *Status
 	Reload func() *Outcome
 	Obey   func(Order) (*Obeyed, error)
+	Purge  func(Purge) (*Purged, error)
 }
 
-// ErrUnknown is the end of an order for a server that does not exist.
+// ErrUnknown is the end of an order for a server, or a cache, that does not exist.
 var ErrUnknown = errors.New("unknown")
 
 // Socket is the open admin socket.
@@ -127,6 +128,26 @@ func (p Process) orders() http.Handler {
 			return
 		}
 		done, err := p.Obey(o)
+		switch {
+		case errors.Is(err, ErrUnknown):
+			refuse(w, http.StatusNotFound, err)
+		case err != nil:
+			refuse(w, http.StatusUnprocessableEntity, err)
+		default:
+			reply(w, http.StatusOK, done)
+		}
+	})
+	m.HandleFunc("POST /cache", func(w http.ResponseWriter, r *http.Request) {
+		var o Purge
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder)).Decode(&o)
+		if err == nil {
+			err = o.Check()
+		}
+		if err != nil {
+			refuse(w, http.StatusBadRequest, err)
+			return
+		}
+		done, err := p.Purge(o)
 		switch {
 		case errors.Is(err, ErrUnknown):
 			refuse(w, http.StatusNotFound, err)

@@ -20,6 +20,7 @@ type Status struct {
 	Totals       Totals        `json:"totals"`
 	Frontends    []Frontend    `json:"frontends"`
 	Backends     []Backend     `json:"backends"`
+	Caches       []Cache       `json:"caches,omitempty"`
 	Certificates []Certificate `json:"certificates,omitempty"`
 	Logs         []Log         `json:"logs,omitempty"`
 }

@@ -36,6 +36,10 @@ func (s *Status) WriteText(w io.Writer) error {
 			return row("  "+v.Name, v.Address, v.State, age(s.Now.Sub(v.Since)), v.Weight, v.Active, v.Idle, v.Requests, v.Refused+v.Failed, v.Remark())
 		})
 	}
+	if len(s.Caches) > 0 {
+		p.line("")
+		s.caches(p)
+	}
 	if len(s.Certificates) > 0 {
 		p.line("")
 		p.table("certificate\ttls\tends\tin\tstate", len(s.Certificates), func(i int) string {
@@ -52,6 +56,28 @@ func (s *Status) WriteText(w io.Writer) error {
 	}
 	return p.err
 }
+
+// WriteCaches writes what caches remember, for people to read.
+func (s *Status) WriteCaches(w io.Writer) error {
+	p := &printer{w: w, now: s.Now}
+	if len(s.Caches) == 0 {
+		p.line("no frontend has a cache")
+		return p.err
+	}
+	s.caches(p)
+	return p.err
+}
+
+func (s *Status) caches(p *printer) {
+	p.table("cache\turls\tmemory\tof\tanswered\thits\tstale\tmisses\tcollapsed\tpassed\tstored\tevicted\tforgotten", len(s.Caches), func(i int) string {
+		c := &s.Caches[i]
+		return row(c.Name, c.Keys, mebibytes(c.Bytes), mebibytes(c.Memory), strconv.Itoa(c.Ratio())+" %", c.Hits, c.Stale, c.Misses, c.Collapsed, c.Passed,
+			c.Stored, c.Evicted, c.Purged+c.Invalidated)
+	})
+}
+
+// mebibytes writes a size.
+func mebibytes(n uint64) string { return strconv.FormatFloat(float64(n)/(1<<20), 'f', 1, 64) + " MiB" }
 
 // Summary says in a line how the backend is.
 func (b *Backend) Summary() string {

@@ -1,10 +1,13 @@
 package house_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"gatehouse/cmd/gatehouse/admin"
 )
 
 // cached is web with a cache before the backend, whose answers carry a persistence cookie for newcomers. front goes into the frontend.
@@ -61,6 +64,37 @@ func TestCacheAndPersistence(t *testing.T) {
 	}
 	if a := c.ask(holder); a.body != "answer 4" {
 		t.Errorf("after POST: %s %q", a.head, a.body)
+	}
+}
+
+// TestCacheStatusAndPurge: what an operator sees of a cache, and makes it forget.
+func TestCacheStatusAndPurge(t *testing.T) {
+	t.Parallel()
+	o, answers := numbered(t)
+	s := newLodge(t, cached("", o))
+	c := s.client("www")
+	const holder = "GET / HTTP/1.1\r\nHost: a.test\r\nCookie: SERVERID=A\r\n\r\n"
+	for range 3 {
+		c.ask(holder)
+	}
+	v := s.h.Status().Caches
+	if len(v) != 1 || v[0].Name != "pages" || v[0].Hits != 2 || v[0].Misses != 1 || v[0].Stored != 1 || v[0].Keys != 1 || v[0].Memory != 16<<20 || v[0].Ratio() != 66 {
+		t.Errorf("%+v", v)
+	}
+	for i, p := range []admin.Purge{{URL: "http://a.test/"}, {Prefix: "http://a.test/"}, {All: true, Cache: "pages"}} {
+		done, err := s.h.Purge(p)
+		if err != nil || done.URLs != 1 {
+			t.Errorf("%+v: %+v, %v", p, done, err)
+		}
+		if c.ask(holder); answers.Load() != int64(i+2) {
+			t.Errorf("%+v: the server was asked %d times", p, answers.Load())
+		}
+	}
+	if done, err := s.h.Purge(admin.Purge{Tag: "x"}); err != nil || done.URLs != 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if _, err := s.h.Purge(admin.Purge{All: true, Cache: "other"}); !errors.Is(err, admin.ErrUnknown) || err.Error() != `unknown cache "other": there is pages` {
+		t.Errorf("%v", err)
 	}
 }
 

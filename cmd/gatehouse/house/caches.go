@@ -1,12 +1,15 @@
 package house
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 
 	"gatehouse/backend"
 	"gatehouse/backend/h1"
 	"gatehouse/backend/loop"
 	"gatehouse/cache"
+	"gatehouse/cmd/gatehouse/admin"
 	"gatehouse/cmd/gatehouse/config"
 )
 
@@ -66,4 +69,38 @@ func (c *caches) inFront(p *backend.Pool) h1.RoundTripper {
 		}
 	}
 	return p
+}
+
+// status describes the caches of a block at this moment.
+func (c *caches) status(name string) admin.Cache {
+	n, s := c.first.Snapshot(), c.first.Stats
+	return admin.Cache{
+		Name: name, Keys: n.Keys, Bytes: n.Bytes, Memory: n.Memory, Filling: n.Filling,
+		Hits: s.Hits.Load(), Stale: s.Stale.Load(), Misses: s.Misses.Load(), Collapsed: s.Collapsed.Load(), Revalidated: s.Revalidated.Load(),
+		Unstorable: s.Unstorable.Load(), Passed: s.Passed.Load(), Refreshes: s.Refreshes.Load(), Stored: s.Stored.Load(), Truncated: s.Truncated.Load(),
+		Evicted: s.Evicted.Load(), Purged: s.Purged.Load(), Invalidated: s.Invalidated.Load(),
+	}
+}
+
+// Purge makes caches forget. From any goroutine that is no loop's.
+func (h *House) Purge(p admin.Purge) (*admin.Purged, error) {
+	g := h.gen.Load()
+	if p.Cache != "" && g.caches[p.Cache] == nil {
+		return nil, fmt.Errorf("%w cache %q: there is %s", admin.ErrUnknown, p.Cache, listOf(slices.Sorted(maps.Keys(g.caches))))
+	}
+	var done admin.Purged
+	for name, c := range g.caches {
+		switch k := c.first; {
+		case p.Cache != "" && p.Cache != name:
+		case p.All:
+			done.URLs += k.PurgeAll()
+		case p.Tag != "":
+			done.URLs += k.PurgeTag(p.Tag)
+		case p.Prefix != "":
+			done.URLs += k.PurgePrefix(p.Prefix)
+		case k.PurgeURL(p.URL):
+			done.URLs++
+		}
+	}
+	return &done, nil
 }

@@ -151,7 +151,7 @@ func (h *House) openAdmin(g, old *generation, bad *faults) {
 	case old.socket != nil && was.Socket == c.Socket:
 		g.socket = old.socket
 	case c.Socket != "":
-		s, err := admin.OpenSocket(c.Socket, admin.Process{Status: h.Status, Reload: h.Reload, Obey: h.Obey}, h.o.Log)
+		s, err := admin.OpenSocket(c.Socket, admin.Process{Status: h.Status, Reload: h.Reload, Obey: h.Obey, Purge: h.Purge}, h.o.Log)
 		if err != nil {
 			bad.add(&c.Socket, fmt.Errorf("admin socket: %w", err), "Name a path in a directory gatehouse may write to, which no other gatehouse uses.")
 			break

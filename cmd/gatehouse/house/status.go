@@ -52,6 +52,11 @@ func (h *House) Status() *admin.Status {
 		}
 		s.Backends = append(s.Backends, v)
 	}
+	for _, c := range g.file.Caches {
+		if k := g.caches[c.Name]; k != nil {
+			s.Caches = append(s.Caches, k.status(c.Name))
+		}
+	}
 	for _, c := range g.file.TLS {
 		for _, x := range g.certs[c.Name].List() {
 			s.Certificates = append(s.Certificates, admin.Certificate{TLS: c.Name, Names: x.Names, File: x.File, Issuer: x.Issuer, NotAfter: x.NotAfter, State: x.State})
