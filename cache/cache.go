@@ -74,6 +74,7 @@ func (c *Cache) Snapshot() Snapshot {
 
 // RoundTrip answers an exchange (h1.RoundTripper): from memory, or together with others who ask the same, or by the next RoundTripper.
 func (c *Cache) RoundTrip(x *h1.Exchange) error {
+	x.Note.Backend = c.o.Backend // also where it is not asked
 	switch method := string(x.Req.Method); {
 	case method == "GET" || method == "HEAD":
 	case method == "PURGE" && len(c.c.PurgeFrom) > 0:

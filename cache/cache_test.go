@@ -22,8 +22,8 @@ func TestHitIsAnsweredFromMemory(t *testing.T) {
 		if a.status != 200 || a.body != "hello" || a.verdict() != "hit; ttl=53" || a.get("Age") != "7" {
 			t.Errorf("second: %d %q, %s, Age %s", a.status, a.body, a.verdict(), a.get("Age"))
 		}
-		if a.note != "gatehouse; hit" {
-			t.Errorf("note %q", a.note)
+		if a.note != "gatehouse; hit" || a.by != "web" {
+			t.Errorf("the log gets %q of backend %q", a.note, a.by)
 		}
 		if n := r.asked(); n != 1 {
 			t.Errorf("the origin was asked %d times, want 1", n)

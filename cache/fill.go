@@ -148,7 +148,7 @@ func (f *fill) end(l *loop.Loop, p phase, err error) {
 
 // reserve takes n bytes of what may be under way at once, a quarter of the memory. It reports whether they are to be had.
 func (s *store) reserve(n int64) bool {
-	if s.filling.Add(n) > int64(s.data.GetMaximum()/4) {
+	if s.filling.Add(n) > s.under.Load() {
 		s.filling.Add(-n)
 		return false
 	}

@@ -163,6 +163,7 @@ type answer struct {
 	err    error
 	took   time.Duration
 	note   string
+	by     string // the backend, for the log
 }
 
 // status returns the cache's own Cache-Status, without "gatehouse; ".
@@ -235,7 +236,7 @@ func (r *rig) exchange(x *h1.Exchange, q request) *answer {
 	a.head = string(x.Resp.Header.AppendTo(nil))
 	a.field.CopyFrom(&x.Resp.Header)
 	a.own = string(x.Own.AppendTo(nil))
-	a.note = x.Note.Cache
+	a.note, a.by = x.Note.Cache, x.Note.Backend
 	if x.Resp.Body != nil {
 		for q.quit == 0 || len(a.body) < q.quit {
 			if q.pause > 0 {

@@ -25,6 +25,7 @@ type store struct {
 	filling atomic.Int64  // bytes of content on their way into the store
 	purges  atomic.Uint64 // purges of more than one key: what is being fetched meanwhile is not stored
 	most    atomic.Int64  // bytes of all variants of one key
+	under   atomic.Int64  // bound of filling. To ask data would take its lock
 
 	mu       sync.Mutex // guards backends
 	backends map[string]bool
@@ -56,7 +57,8 @@ func newStore(memory int64) *store {
 
 // resize changes the bound of what is stored.
 func (s *store) resize(memory int64) {
-	s.most.Store(max(memory/8, 1))
+	s.most.Store(memory / 8)
+	s.under.Store(memory / 4)
 	if s.data.GetMaximum() != uint64(memory) {
 		s.data.SetMaximum(uint64(memory))
 	}
