@@ -60,7 +60,7 @@ func mayStore(status int, lines []string) bool {
 			return slices.ContainsFunc(d, func(s string) bool { return strings.HasPrefix(s, prefix) })
 		}
 		switch {
-		case slices.Contains(d, "no-store") && !has("must-understand"):
+		case slices.Contains(d, "no-store") && !slices.Contains(d, "must-understand") && !has("must-understand="):
 			return false
 		case slices.Contains(d, "private"): // without a list of fields
 			return false
