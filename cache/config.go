@@ -30,6 +30,12 @@ type Config struct {
 	// cache in front of the balancer would do.
 	FillFromNewcomers bool `hcl:"fill_from_newcomers,optional"`
 
+	// UnsafeStoreSetCookie also remembers answers with Set-Cookie, cookies and all, where the server lets shared caches keep them: everybody
+	// who asks for the same gets the cookie that was made for one. RFC 9111 has it so. It is safe only where servers never set
+	// cookies by which they know a client, such as that of a session. Without it, an answer with Set-Cookie is not remembered. What
+	// got a persistence cookie is not in either case.
+	UnsafeStoreSetCookie bool `hcl:"unsafe_store_set_cookie,optional"`
+
 	// PurgeFrom lists the networks from which PURGE makes the cache forget a URL. It is answered with 200, or 404 when nothing was
 	// known, and 403 to everybody else. Without it, PURGE is a method like any other and goes to the server.
 	PurgeFrom []netip.Prefix `hcl:"purge_from,optional"`

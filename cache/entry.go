@@ -23,12 +23,12 @@ type entry struct {
 }
 
 // makeEntry makes an entry of the head of an answer; nothing is kept of resp. now and unix are the time at which it came, in
-// milliseconds of the store's clock and in seconds since 1970.
-func makeEntry(resp *h1.Response, j *judgement, now, unix int64) *entry {
+// milliseconds of the store's clock and in seconds since 1970. cookies: as in unstorable.
+func makeEntry(resp *h1.Response, j *judgement, now, unix int64, cookies bool) *entry {
 	e := &entry{status: resp.Status, reason: bytes.Clone(resp.Reason), choice: j.choice, policy: j.policy, born: now - j.age}
 	for i := range resp.Header.Len() {
 		id, name, value := resp.Header.At(i)
-		if name == nil || unstorable(id, name) || j.hidden.hides(name) {
+		if name == nil || unstorable(id, name, cookies) || j.hidden.hides(name) {
 			continue
 		}
 		e.head.Add(string(name), value)
@@ -56,14 +56,16 @@ func (e *entry) complete(unix int64) {
 }
 
 // unstorable reports whether a field says something about one connection, one client or one moment only (RFC 9111 3.1). The fields
-// of the connection itself are gone already.
-func unstorable(id h1.Name, name []byte) bool {
+// of the connection itself are gone already. cookies: those a server sets are stored all the same.
+func unstorable(id h1.Name, name []byte, cookies bool) bool {
 	switch id {
-	case h1.SetCookie, h1.Age, h1.Trailer, h1.ProxyAuthenticate, h1.ProxyAuthorization, h1.ProxyConnection, h1.Connection, h1.KeepAlive, h1.TE,
+	case h1.SetCookie:
+		return !cookies
+	case h1.Age, h1.Trailer, h1.ProxyAuthenticate, h1.ProxyAuthorization, h1.ProxyConnection, h1.Connection, h1.KeepAlive, h1.TE,
 		h1.TransferEncoding, h1.Upgrade:
 		return true
 	}
-	return h1.EqualFold(name, "Proxy-Authentication-Info") || h1.EqualFold(name, "Set-Cookie2")
+	return h1.EqualFold(name, "Proxy-Authentication-Info") || !cookies && h1.EqualFold(name, "Set-Cookie2")
 }
 
 // filled returns the entry with its content.
@@ -94,7 +96,7 @@ func (e *entry) copy() *entry {
 // freshened returns the entry as a 304 (Not Modified) says it is now (RFC 9111 3.2 and 4.3.4): "caches MUST add each header field
 // in the provided response to the stored response, replacing field values that are already present", but for those that describe the
 // stored content, and those that are not stored anyway. j is what the cache thinks of the updated fields.
-func (e *entry) freshened(h *h1.Header) *entry {
+func (e *entry) freshened(h *h1.Header, cookies bool) *entry {
 	o := *e
 	o.head = h1.Header{}
 	for i := range e.head.Len() {
@@ -103,7 +105,22 @@ func (e *entry) freshened(h *h1.Header) *entry {
 		}
 	}
 	for i := range h.Len() {
-		if id, name, value := h.At(i); name != nil && !keeps(id, name) && !unstorable(id, name) {
+		if id, name, value := h.At(i); name != nil && !keeps(id, name) && !unstorable(id, name, cookies) {
+			o.head.Add(string(name), value)
+		}
+	}
+	return &o
+}
+
+// without returns the entry without the fields that must not be stored, which may be e itself.
+func (e *entry) without(hidden *directives) *entry {
+	if len(hidden.hidden) == 0 {
+		return e
+	}
+	o := *e
+	o.head = h1.Header{}
+	for i := range e.head.Len() {
+		if _, name, value := e.head.At(i); name != nil && !hidden.hides(name) {
 			o.head.Add(string(name), value)
 		}
 	}

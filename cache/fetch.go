@@ -56,7 +56,7 @@ func (a *ask) send(f *fill, old *entry, fwd string) error {
 	}
 	ended = true
 	if j.detail == "" {
-		e := makeEntry(r, &j, a.now, q.unix)
+		e := makeEntry(r, &j, a.now, q.unix, a.c.c.UnsafeStoreSetCookie)
 		if f == nil {
 			f = a.late(e)
 		}

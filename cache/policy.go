@@ -84,7 +84,7 @@ func judge(q asked, resp *h1.Response, c *Config) (j judgement) {
 	case q.cookies && !explicit && !d.public:
 		// Servers that say nothing about caching do not know that they make a page for one visitor: a guess is not good enough.
 		j.detail = "COOKIE"
-	case h.Has(h1.SetCookie) && !d.hides([]byte("Set-Cookie")):
+	case h.Has(h1.SetCookie) && !d.hides([]byte("Set-Cookie")) && !c.UnsafeStoreSetCookie:
 		j.detail = "SET-COOKIE"
 	case q.own && !q.background && !c.FillFromNewcomers:
 		j.detail = "OWN"

@@ -22,7 +22,7 @@ func (a *ask) validated(f *fill, old *entry, fwd string) error {
 	}
 	a.c.store.Stats.Revalidated.Add(1)
 	var cookies h1.Header
-	for i := h.Index(h1.SetCookie, 0); i >= 0; i = h.Index(h1.SetCookie, i+1) {
+	for i := h.Index(h1.SetCookie, 0); i >= 0 && !a.c.c.UnsafeStoreSetCookie; i = h.Index(h1.SetCookie, i+1) {
 		cookies.Add("Set-Cookie", h.Value(i))
 	}
 	e := a.freshen(old, h)
@@ -44,7 +44,7 @@ func (a *ask) validated(f *fill, old *entry, fwd string) error {
 func (a *ask) freshen(old *entry, h *h1.Header) *entry {
 	x, s := a.x, a.c.store
 	unix := x.Loop.Unix() / 1000
-	e := old.freshened(h)
+	e := old.freshened(h, a.c.c.UnsafeStoreSetCookie)
 	if !h.Has(h1.Date) {
 		e.head.Del(h1.Date) // complete makes a new one
 	}
@@ -59,7 +59,7 @@ func (a *ask) freshen(old *entry, h *h1.Header) *entry {
 	switch {
 	case j.detail == "":
 		e.choice = j.choice
-		s.replace(a.hash, string(a.key), old, e)
+		s.replace(a.hash, string(a.key), old, e.without(j.hidden)) // this client gets all of it
 		if e.joinable() {
 			s.marks.clear(a.hash)
 		} else {

@@ -309,3 +309,67 @@ func TestVerdictOfWhatComesWithoutACache(t *testing.T) {
 		}
 	})
 }
+
+// What no-cache="…" and private="…" name goes to the client that asked, and into no store: by a 304 no more than by a 200.
+func TestHiddenFieldsOf304AreNotStored(t *testing.T) {
+	for _, control := range []string{`max-age=9, private="X-User"`, `max-age=9, no-cache="X-Other, x-user"`} {
+		bubble(t, 1, nil, func(r *rig) {
+			r.answers(tagged)
+			r.get("/page")
+			sleep(3 * time.Second)
+			r.answers("HTTP/1.1 304 Not Modified\nCache-Control: " + control + "\nETag: \"v1\"\nX-User: ann\nX-New: 2")
+			if a := r.get("/page"); a.body != "hello" || a.get("X-User") != "ann" {
+				t.Errorf("%s: %q %s", control, a.body, a.head)
+			}
+			if a := r.get("/page"); !a.hit() || a.get("X-User") != "" || a.get("X-New") != "2" {
+				t.Errorf("%s: then %s: %s", control, a.verdict(), a.head)
+			}
+		})
+	}
+}
+
+// unsafe_store_set_cookie is what RFC 9111 says of Set-Cookie: nothing. What else keeps an answer out of the store goes on doing so.
+func TestUnsafeStoreSetCookie(t *testing.T) {
+	const fresh = "HTTP/1.1 200 OK\nCache-Control: max-age=9\nSet-Cookie: a=1\nSet-Cookie: b=2"
+	for _, c := range []struct {
+		name, head string
+		own        bool
+		want       string
+		hit        bool
+	}{
+		{"cookies", fresh, false, "a=1", true},
+		{"hidden cookies", fresh + "\nCache-Control: no-cache=\"Set-Cookie\"", false, "", true},
+		{"private", fresh + "\nCache-Control: private", false, "", false},
+		{"a guess, for a client with cookies", "HTTP/1.1 200 OK\nLast-Modified: Thu, 30 Dec 1999 00:00:00 GMT\nSet-Cookie: a=1", false, "", false},
+		{"a persistence cookie", fresh, true, "", false},
+	} {
+		bubble(t, 1, &Config{UnsafeStoreSetCookie: true}, func(r *rig) {
+			r.origins(func(x *h1.Exchange) error {
+				if c.own {
+					x.Own.AddString("Set-Cookie", "SERVERID=A")
+				}
+				return reply(x, c.head+"\n\nhello")
+			})
+			first := r.get("/\nCookie: c=3")
+			if first.get("Set-Cookie") != "a=1" {
+				t.Errorf("%s: %s", c.name, first.head)
+			}
+			r.answers(fresh + "\n\nother")
+			a := r.get("/\nCookie: c=3")
+			if a.hit() != c.hit || c.hit && a.get("Set-Cookie") != c.want {
+				t.Errorf("%s: %s: %s", c.name, a.verdict(), a.head)
+			}
+		})
+	}
+	bubble(t, 1, &Config{UnsafeStoreSetCookie: true}, func(r *rig) {
+		r.answers(tagged)
+		r.get("/page")
+		sleep(3 * time.Second)
+		r.answers("HTTP/1.1 304 Not Modified\nCache-Control: max-age=100\nETag: \"v1\"\nSet-Cookie: id=7")
+		for range 2 {
+			if a := r.get("/page"); a.get("Set-Cookie") != "id=7" || strings.Count(a.head, "Set-Cookie") != 1 {
+				t.Errorf("by a 304: %s: %s", a.verdict(), a.head)
+			}
+		}
+	})
+}
