@@ -95,6 +95,7 @@ func (d *decoder) cross() {
 	d.listenNames()
 	d.overlaps()
 	d.modes()
+	d.caches()
 	d.ports()
 	d.unused()
 	d.redirects()
