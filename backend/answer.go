@@ -299,6 +299,7 @@ func (a *answer) accept() error {
 	a.answered = true
 	if p.cookie != nil {
 		p.cookie.mark(x, a.claim, a.srv.place, x.Loop.Unix()/1000)
+	p.answers.Response(x)
 	}
 	if r.Status == 101 {
 		// Stats and the server's load count the tunnel as an exchange, until its connection is closed.

@@ -60,6 +60,13 @@ type Config struct {
 	// AbortOnClose drops a request that waits for a server when its client has closed the connection.
 	AbortOnClose bool `hcl:"abort_on_close,optional" default:"true"`
 
+	// RequestHeaders changes the fields of requests as the servers get them, after forwardfor and behind the cache. Host may be set here.
+	RequestHeaders *h1.HeaderRules `hcl:"request_headers,block"`
+
+	// ResponseHeaders changes the fields of the servers' answers as soon as they are here. A cache judges and remembers what these rules
+	// make of an answer. The persistence cookie is none of their business.
+	ResponseHeaders *h1.HeaderRules `hcl:"response_headers,block"`
+
 	// HTTPClose closes the connections to servers after each exchange and asks clients to do the same.
 	HTTPClose bool `hcl:"http_close,optional"`
 

@@ -87,11 +87,11 @@ func (f *forward) take(h *h1.Header, list []byte) []byte {
 	return list
 }
 
-// clean takes out what only a proxy may say. X-Original-URL and its like make some applications answer another request than
-// the one that was routed and cached.
+// clean takes out what only a proxy may say, as far as the client said it. X-Original-URL and its like make some applications answer
+// another request than the one that was routed and cached.
 func (f *forward) clean(h *h1.Header) {
 	const prefix = "x-forwarded-"
-	for i := range h.Len() {
+	for i := range h.Came() {
 		switch id, name, _ := h.At(i); id {
 		case h1.XForwardedFor, h1.XForwardedProto, h1.XForwardedHost, h1.Forwarded, h1.XRealIP,
 			h1.XOriginalURL, h1.XRewriteURL, h1.XHTTPMethodOverride:

@@ -44,6 +44,8 @@ type Pool struct {
 	servers []*server
 	cookie  *persistence // nil: none
 	forward *forward     // nil: switched off
+	request *h1.Rules    // of request_headers
+	answers *h1.Rules    // of response_headers
 	rooms   []*room      // by Loop.ID
 
 	balance *balancer
@@ -115,6 +117,7 @@ func New(c *Config, o Options) (*Pool, error) {
 		p.cookie = newPersistence(c.Cookie, values)
 	}
 	p.forward = newForward(c.Forwardfor)
+	p.request, p.answers = h1.NewRules(c.RequestHeaders), h1.NewRules(c.ResponseHeaders)
 	p.health, p.known = make([]standing, len(p.servers)), make([]bool, len(p.servers))
 	members := make([]member, len(p.servers))
 	for i, s := range p.servers {

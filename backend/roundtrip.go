@@ -22,6 +22,7 @@ func (p *Pool) RoundTrip(x *h1.Exchange) error {
 		c = p.cookie.claim(x, *p.standing.Load(), x.Loop.Unix()/1000)
 	}
 	p.forward.tell(x)
+	p.request.Request(x)
 	if p.c.HTTPClose {
 		x.Req.Close = true
 	}

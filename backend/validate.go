@@ -25,6 +25,8 @@ func (c *Config) Check(bad func(field any, problem, remedy string)) {
 	if c.Mode == h1.TCP {
 		c.checkTCP(bad)
 	}
+	c.RequestHeaders.CheckRequest(h1.InBackend, bad)
+	c.ResponseHeaders.CheckResponse(bad)
 	if c.Cookie == nil {
 		return
 	}
@@ -53,6 +55,12 @@ func (c *Config) checkTCP(bad func(field any, problem, remedy string)) {
 	}
 	if c.Forwardfor != nil && c.Forwardfor.Enabled {
 		bad(&c.Forwardfor, `forwardfor in mode "tcp"`, remedy+` Servers that understand the PROXY protocol are told the client by send_proxy = "v2".`)
+	}
+	if c.RequestHeaders != nil {
+		bad(&c.RequestHeaders, `request_headers in mode "tcp"`, remedy)
+	}
+	if c.ResponseHeaders != nil {
+		bad(&c.ResponseHeaders, `response_headers in mode "tcp"`, remedy)
 	}
 	if a := c.Balance.Algorithm; a == byURI || a == byHeader {
 		bad(&c.Balance, fmt.Sprintf(`balance %q in mode "tcp"`, c.Balance), `There is no request to balance by. Choose "roundrobin", "leastconn", "source", "random" or "first".`)

@@ -276,7 +276,7 @@ func (c *conn) cut() {
 // sendPage sends a page of the proxy's own.
 func (e *exchange) sendPage(status int, last bool) error {
 	p := pageOf(status)
-	b := append(e.Loop.Small(), p.head...)
+	b := append(e.Loop.Small(), e.headOf(p)...)
 	b = e.endHead(b, true, !last)
 	if string(e.Req.Method) != "HEAD" {
 		b = append(b, p.body...)
@@ -287,6 +287,20 @@ func (e *exchange) sendPage(status int, last bool) error {
 	e.Note.BytesOut += int64(len(b))
 	e.Loop.PutSmall(b)
 	return err
+}
+
+// headOf returns the head of a page as the frontend's rules have it, without those for requests that could not be read.
+func (e *exchange) headOf(p *page) []byte {
+	x := &e.Exchange
+	if e.entry == nil || e.entry.Frontend.answers == nil || x.Note.Bad || x.Note.Frontend == "" {
+		return p.head
+	}
+	r := &x.Resp
+	r.Status, r.Reason = p.status, []byte(p.reason)
+	r.Header.Reset()
+	p.addTo(&r.Header)
+	e.entry.Frontend.answers.Response(x)
+	return r.Header.AppendTo(h1.AppendStatusLine(nil, r))
 }
 
 // tellInterim hands an interim response (1xx) to the client. HTTP/1.0 has none (RFC 9110 15.2).

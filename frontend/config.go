@@ -52,6 +52,15 @@ type Config struct {
 	// applications confuse X_Forwarded_For with X-Forwarded-For.
 	UnderscoreHeaders bool `hcl:"underscore_headers,optional"`
 
+	// RequestHeaders changes the fields of requests before the cache and the backend see them. Routes and the backend are chosen by what
+	// the client sent. What these rules say about the client, as X-Real-IP does, stands: forwardfor takes out only what clients say.
+	RequestHeaders *h1.HeaderRules `hcl:"request_headers,block"`
+
+	// ResponseHeaders changes the fields of every answer on its way to the client: those of servers and of the cache, redirects, and
+	// gatehouse's own pages. The cache knows nothing of it. The persistence cookie, with the Cache-Control that keeps it private, comes
+	// afterwards and stays.
+	ResponseHeaders *h1.HeaderRules `hcl:"response_headers,block"`
+
 	// Limits bound what a request may look like.
 	Limits *Limits `hcl:"limits,block"`
 
@@ -130,6 +139,11 @@ type Route struct {
 	Redirect string `hcl:"redirect,optional"`
 	// Respond answers with this status and a short page.
 	Respond int `hcl:"respond,optional"`
+	// RequestHeaders changes the fields of these requests, after the rules of the frontend.
+	RequestHeaders *h1.HeaderRules `hcl:"request_headers,block"`
+	// ResponseHeaders changes the fields of the answers to these requests, after the rules of the frontend. Pages about what went wrong have
+	// those of the frontend alone.
+	ResponseHeaders *h1.HeaderRules `hcl:"response_headers,block"`
 }
 
 // LogConfig is a log: where the lines of exchanges go, and what they look like.

@@ -38,7 +38,9 @@ type Frontend struct {
 	o       Options
 	hosts   *hostSet
 	routes  *router
-	targets []target // of the routes, in their order
+	targets []target  // of the routes, in their order
+	request *h1.Rules // of request_headers
+	answers *h1.Rules // of response_headers
 	monitor monitorSet
 	limits  h1.ParseLimits
 	body    int64
@@ -51,6 +53,8 @@ type target struct {
 	next     h1.RoundTripper
 	redirect redirect
 	respond  int
+	request  *h1.Rules // of request_headers
+	answers  *h1.Rules // of response_headers
 }
 
 // New makes a frontend of its configuration. next answers what no route takes; nil when there is no default backend.
@@ -61,6 +65,7 @@ func New(c *Config, next h1.RoundTripper, o Options) *Frontend {
 		f.limits = h1.ParseLimits{Target: int(l.Target), Field: int(l.Field), Head: int(l.Head), Fields: l.Fields, Underscores: c.UnderscoreHeaders}
 		f.body = l.Body
 	}
+	f.request, f.answers = h1.NewRules(c.RequestHeaders), h1.NewRules(c.ResponseHeaders)
 	if c.Monitor != nil {
 		f.monitor = newMonitorSet(c.Monitor.Sources)
 	}
@@ -71,7 +76,7 @@ func New(c *Config, next h1.RoundTripper, o Options) *Frontend {
 	f.written = own.Or(o.Timeouts)
 	f.t = f.written.WithDefaults()
 	for _, r := range c.Routes {
-		t := target{respond: r.Respond}
+		t := target{respond: r.Respond, request: h1.NewRules(r.RequestHeaders), answers: h1.NewRules(r.ResponseHeaders)}
 		if r.Redirect != "" {
 			t.redirect = newRedirect(r.Redirect)
 		}
@@ -125,26 +130,45 @@ func (f *Frontend) respond(x *h1.Exchange) error {
 			x.Req.Body = &limitedBody{Body: x.Req.Body, left: f.body}
 		}
 	}
-	next := f.next
+	var t *target
 	if len(f.targets) > 0 {
 		i, ok := f.routes.match(x.Req.Host, x.Req.Target)
 		if !ok {
 			return refuse(400, errAmbiguousPath)
 		}
 		if i != noRoute {
-			t := &f.targets[i]
-			switch {
-			case t.redirect != nil:
-				return answerRedirect(x, 302, t.redirect)
-			case t.respond != 0:
-				answerPage(x, t.respond)
-				return nil
-			}
-			next = t.next
+			t = &f.targets[i]
 		}
+	}
+	err := f.answer(x, t)
+	if err == nil {
+		f.answers.Response(x)
+		if t != nil {
+			t.answers.Response(x)
+		}
+	}
+	return err
+}
+
+// answer lets the target answer, nil for no route.
+func (f *Frontend) answer(x *h1.Exchange, t *target) error {
+	next := f.next
+	if t != nil {
+		switch {
+		case t.redirect != nil:
+			return answerRedirect(x, 302, t.redirect)
+		case t.respond != 0:
+			answerPage(x, t.respond)
+			return nil
+		}
+		next = t.next
 	}
 	if next == nil {
 		return refuse(404, errNoBackend)
+	}
+	f.request.Request(x)
+	if t != nil {
+		t.request.Request(x)
 	}
 	return next.RoundTrip(x)
 }

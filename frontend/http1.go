@@ -235,7 +235,9 @@ func (c *conn) exchange() bool {
 	e.Note.Frontend = f.c.Name
 	tameRanges(&e.Req.Header)
 	if e.entry.Redirect {
-		err = answerRedirect(&e.Exchange, 301, toHTTPS)
+		if err = answerRedirect(&e.Exchange, 301, toHTTPS); err == nil {
+			f.answers.Response(&e.Exchange)
+		}
 	} else {
 		err = f.respond(&e.Exchange)
 	}

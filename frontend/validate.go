@@ -31,6 +31,8 @@ func (c *Config) Check(bad func(field any, problem, remedy string)) {
 	if c.Mode == h1.TCP {
 		c.checkTCP(bad)
 	}
+	c.RequestHeaders.CheckRequest(h1.InFrontend, bad)
+	c.ResponseHeaders.CheckResponse(bad)
 	checkHosts(c.Hosts, bad)
 }
 
@@ -47,6 +49,15 @@ func (c *Config) checkTCP(bad func(field any, problem, remedy string)) {
 	}
 	if c.Cache != "" {
 		bad(&c.Cache, `cache in mode "tcp"`, remedy)
+	}
+	if c.RequestHeaders != nil {
+		bad(&c.RequestHeaders, `request_headers in mode "tcp"`, remedy)
+	}
+	if c.ResponseHeaders != nil {
+		bad(&c.ResponseHeaders, `response_headers in mode "tcp"`, remedy)
+	}
+	if c.Compress != nil {
+		bad(c.Compress, `compress in mode "tcp"`, remedy)
 	}
 	if m := c.Monitor; m != nil && m.URI != "" {
 		bad(&m.URI, `monitor uri in mode "tcp"`, remedy+` A supervisor named in sources may connect to see that somebody is here.`)
@@ -243,6 +254,8 @@ func (r *Route) Check(bad func(field any, problem, remedy string)) {
 	if r.Respond != 0 && (r.Respond < 200 || r.Respond > 599) {
 		bad(&r.Respond, fmt.Sprintf("respond %d is not a status from 200 to 599", r.Respond), "Write a status such as 403 or 503.")
 	}
+	r.RequestHeaders.CheckRequest(h1.InFrontend, bad)
+	r.ResponseHeaders.CheckResponse(bad)
 	for i, p := range r.Paths {
 		if fault := pathFault(p); fault != "" {
 			bad(&r.Paths[i], fmt.Sprintf("path %q %s", p, fault), `Write a path, "/exact", or all below one, "/prefix/*".`)

@@ -12,6 +12,7 @@ type Header struct {
 	buf  []byte // the lines; what is added goes to its end
 	line []line
 	has  uint64 // a bit for every known name that was ever in: a cleared bit proves absence
+	came int    // 1 + how many lines the peer sent, 0: it sent them all
 }
 
 // line is one field line, as ranges of buf.
@@ -24,7 +25,23 @@ type line struct {
 }
 
 // Reset empties h and keeps its memory.
-func (h *Header) Reset() { h.buf, h.line, h.has = h.buf[:0], h.line[:0], 0 }
+func (h *Header) Reset() { h.buf, h.line, h.has, h.came = h.buf[:0], h.line[:0], 0, 0 }
+
+// Seal notes that the lines so far are what the peer sent, unless that was noted before: lines that are added from now on are this
+// proxy's own word.
+func (h *Header) Seal() {
+	if h.came == 0 {
+		h.came = 1 + len(h.line)
+	}
+}
+
+// Came returns how many places, from the first one on, the lines have that the peer sent.
+func (h *Header) Came() int {
+	if h.came == 0 {
+		return len(h.line)
+	}
+	return h.came - 1
+}
 
 // Len returns the number of places At knows, deleted ones included.
 func (h *Header) Len() int { return len(h.line) }
@@ -162,7 +179,7 @@ func (h *Header) AppendTo(dst []byte) []byte {
 
 // CopyFrom makes h an independent copy of o.
 func (h *Header) CopyFrom(o *Header) {
-	h.buf, h.line, h.has = append(h.buf[:0], o.buf...), append(h.line[:0], o.line...), o.has
+	h.buf, h.line, h.has, h.came = append(h.buf[:0], o.buf...), append(h.line[:0], o.line...), o.has, o.came
 }
 
 // Size returns the bytes AppendTo would append.

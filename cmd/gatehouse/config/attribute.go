@@ -47,6 +47,10 @@ func (d *decoder) attribute(a *hcl.Attribute, it *item, v reflect.Value, header 
 // set puts a value into the field of an attribute.
 func (d *decoder) set(v reflect.Value, val cty.Value, a *hcl.Attribute, it *item) {
 	field := v.Addr().Interface()
+	if it.tag.Get("entries") == "true" {
+		d.entries(v, val, a, it)
+		return
+	}
 	if v.Kind() != reflect.Slice {
 		if p := assign(v, val, it.name, it.tag); p != nil {
 			d.refuse(field, a.Expr.Range(), p)

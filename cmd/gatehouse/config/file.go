@@ -88,6 +88,7 @@ type Listen struct {
 func (f *File) split() {
 	for _, l := range f.Listens {
 		l.Frontend.Backend = l.Backend.Name
+		l.Backend.RequestHeaders, l.Backend.ResponseHeaders = nil, nil // the frontend's: they count once
 		f.Frontends = append(f.Frontends, &l.Frontend)
 		f.Backends = append(f.Backends, &l.Backend)
 	}

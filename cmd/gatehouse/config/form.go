@@ -23,6 +23,8 @@ import (
 //	ref:"backend"          the string is the name of a block, written as the reference backend.NAME
 //	path:"true"            a relative path belongs to the directory of the file it is written in; path:"a,b:*" likewise, but
 //	                       the words a and those that begin with b: are no paths
+//	entries:"true"         the attribute is a map: each entry of it, or each element of a list in it, is an element of the field, whose
+//	                       struct holds a Name and a Value
 //	inherit:"check"        attributes not written are taken from the block of that type, with the same labels, one level up
 //	unite:"true"           several such blocks are one
 type form struct {

@@ -84,6 +84,9 @@ func kind(it *item) string {
 		t = t.Elem()
 	}
 	word := kindName(t, it)
+	if it.tag.Get("entries") == "true" {
+		return "map of strings"
+	}
 	if t.Kind() == reflect.Slice {
 		word = "list of " + kindName(t.Elem(), it) + "s"
 	}
