@@ -4,7 +4,7 @@ import "bytes"
 
 // Servers differ in how they read a path. Routes match the plainest reading, the normal form: what RFC 3986 6.2.2 calls
 // equivalent and nothing more. Percent-encoded unreserved characters are decoded, other percent-encodings get upper-case
-// digits, what a path may not hold raw is encoded, dot segments are removed. Slashes are not merged, "%2F" is not a slash.
+// digits, what a path may not hold raw is encoded (a '%' that begins no encoding, too), dot segments are removed. Slashes are not merged, "%2F" is not a slash.
 // The server is always sent the raw path.
 //
 // A server may take liberties. Where one that is known to be taken, or several together, would lead to another route,
@@ -46,7 +46,7 @@ func lookAtPath(target []byte) (f pathForm) {
 		case '%':
 			f.twisted = true
 			v, ok := percent(target[i:])
-			if !ok || unreserved(v) {
+			if ok && unreserved(v) {
 				continue
 			}
 			f.open |= readDecoded
@@ -102,7 +102,8 @@ func appendPath(dst, path []byte, r reading) []byte {
 			c = v
 			i += 2
 		}
-		if r&readDecoded == 0 && (encoded && !unreserved(c) || c <= ' ' || c >= 0x7f) {
+		// A '%' that encodes nothing is encoded too: with what is decoded behind it, it would make a percent-encoding.
+		if r&readDecoded == 0 && (encoded && !unreserved(c) || c <= ' ' || c >= 0x7f || c == '%') {
 			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
 			continue
 		}
