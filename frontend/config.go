@@ -61,6 +61,9 @@ type Config struct {
 	// afterwards and stays.
 	ResponseHeaders *h1.HeaderRules `hcl:"response_headers,block"`
 
+	// Compress makes answers smaller on their way to clients that take them so. Without it, nothing is compressed.
+	Compress *Compress `hcl:"compress,block"`
+
 	// Limits bound what a request may look like.
 	Limits *Limits `hcl:"limits,block"`
 
@@ -134,6 +137,8 @@ type Route struct {
 	// Cache says whether the frontend's cache stands before the backend here too. With false nothing is looked up and nothing is
 	// remembered.
 	Cache bool `hcl:"cache,optional" default:"true"`
+	// Compress says whether the frontend's compress block counts here too. With false answers go out as they are.
+	Compress bool `hcl:"compress,optional" default:"true"`
 	// Redirect answers with a 302 to this URL; "{host}" and "{uri}" stand for the request's host and for its path with the
 	// query.
 	Redirect string `hcl:"redirect,optional"`

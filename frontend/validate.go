@@ -56,6 +56,9 @@ func (c *Config) checkTCP(bad func(field any, problem, remedy string)) {
 	if c.ResponseHeaders != nil {
 		bad(&c.ResponseHeaders, `response_headers in mode "tcp"`, remedy)
 	}
+	if c.Compress != nil {
+		bad(c.Compress, `compress in mode "tcp"`, remedy)
+	}
 	if m := c.Monitor; m != nil && m.URI != "" {
 		bad(&m.URI, `monitor uri in mode "tcp"`, remedy+` A supervisor named in sources may connect to see that somebody is here.`)
 	}
