@@ -33,19 +33,20 @@ type Options struct {
 type Frontend struct {
 	*Tally
 
-	c       *Config
-	next    h1.RoundTripper
-	o       Options
-	hosts   *hostSet
-	routes  *router
-	targets []target  // of the routes, in their order
-	request *h1.Rules // of request_headers
-	answers *h1.Rules // of response_headers
-	monitor monitorSet
-	limits  h1.ParseLimits
-	body    int64
-	t       h1.Timeouts
-	written h1.Timeouts // t without the defaults
+	c        *Config
+	next     h1.RoundTripper
+	o        Options
+	hosts    *hostSet
+	routes   *router
+	targets  []target    // of the routes, in their order
+	request  *h1.Rules   // of request_headers
+	answers  *h1.Rules   // of response_headers
+	compress *compressor // nil: answers go out as they are
+	monitor  monitorSet
+	limits   h1.ParseLimits
+	body     int64
+	t        h1.Timeouts
+	written  h1.Timeouts // t without the defaults
 }
 
 // target is where a route leads.
@@ -53,6 +54,7 @@ type target struct {
 	next     h1.RoundTripper
 	redirect redirect
 	respond  int
+	plain    bool      // nothing is compressed
 	request  *h1.Rules // of request_headers
 	answers  *h1.Rules // of response_headers
 }
@@ -76,7 +78,7 @@ func New(c *Config, next h1.RoundTripper, o Options) *Frontend {
 	f.written = own.Or(o.Timeouts)
 	f.t = f.written.WithDefaults()
 	for _, r := range c.Routes {
-		t := target{respond: r.Respond, request: h1.NewRules(r.RequestHeaders), answers: h1.NewRules(r.ResponseHeaders)}
+		t := target{respond: r.Respond, plain: !r.Compress, request: h1.NewRules(r.RequestHeaders), answers: h1.NewRules(r.ResponseHeaders)}
 		if r.Redirect != "" {
 			t.redirect = newRedirect(r.Redirect)
 		}
@@ -94,6 +96,11 @@ func New(c *Config, next h1.RoundTripper, o Options) *Frontend {
 	} else {
 		f.Tally = &Tally{}
 		f.TakeOver()
+	}
+	if was := o.Former; was != nil && was.compress != nil && c.Compress != nil && was.compress.c.same(c.Compress) {
+		f.compress = was.compress // with the copies it keeps
+	} else {
+		f.compress = newCompressor(c.Compress)
 	}
 	f.o.Former = nil // whose memory is not ours to keep
 	return f
@@ -145,6 +152,9 @@ func (f *Frontend) respond(x *h1.Exchange) error {
 		f.answers.Response(x)
 		if t != nil {
 			t.answers.Response(x)
+		}
+		if f.compress != nil && (t == nil || !t.plain) {
+			f.compress.apply(x)
 		}
 	}
 	return err
