@@ -1,8 +1,6 @@
 package frontend
 
-// Compress makes answers smaller on their way to clients that take them so. What is compressed gets "Vary: Accept-Encoding" and a weak
-// entity tag, and goes out without a Content-Length. Left as they are: what the server has compressed already or marked no-transform,
-// parts (206), and whatever nobody says is for everybody; see private.
+// Compress says what is compressed, for whom and how.
 type Compress struct {
 	// Types are the media types that are compressed: "text/html", or "text/*" for all of a kind. Those of the default are texts of all
 	// sorts; pictures, films and archives are compressed by nature. Add "text/event-stream" to have streams of events compressed too:

@@ -37,9 +37,6 @@ func (c *Compress) Check(bad func(field any, problem, remedy string)) {
 			bad(l.field, fmt.Sprintf("%s is %d", l.name, *l.field), fmt.Sprintf("Levels go from %d to %d. Leave it out for the default.", l.from, l.upTo))
 		}
 	}
-	if c.MinSize < 0 {
-		bad(&c.MinSize, "min_size is less than 0", `Write a length such as "1KiB"; "0" compresses everything.`)
-	}
 	if c.Memory < leastMemory {
 		bad(&c.Memory, "memory is less than 8MiB", "Hardly an answer could be compressed. Leave it out for the default.")
 	}

@@ -61,7 +61,10 @@ type Config struct {
 	// afterwards and stays.
 	ResponseHeaders *h1.HeaderRules `hcl:"response_headers,block"`
 
-	// Compress makes answers smaller on their way to clients that take them so. Without it, nothing is compressed.
+	// Compress makes answers smaller on their way to clients that take them so; an empty block will do. What is compressed gets "Vary:
+	// Accept-Encoding" and a weak entity tag, and goes out without a Content-Length. Left as they are: what the server has compressed
+	// already or marked no-transform, parts (206), and what may be for one client alone; see private. The cache keeps what the server
+	// sent. Without this block, nothing is compressed.
 	Compress *Compress `hcl:"compress,block"`
 
 	// Limits bound what a request may look like.
