@@ -75,9 +75,9 @@ func (e *exchange) finish(begin int64, err error) bool {
 	x := &e.Exchange
 	goOn := false
 	if err == nil && x.Resp.Tunnel != nil {
-		e.tunnel(f)
+		e.wire.tunnel(e, f)
 	} else if err == nil {
-		goOn, err = e.send(f)
+		goOn, err = e.wire.send(e, f)
 	}
 	if err != nil {
 		goOn = e.fail(err)
@@ -102,7 +102,7 @@ func (e *exchange) finish(begin int64, err error) bool {
 		x.Req.Body.Close()
 	}
 	if !goOn {
-		e.conn.hangUp()
+		e.wire.hangUp()
 	}
 	return goOn
 }
@@ -119,15 +119,15 @@ func (e *exchange) wreck(v any) {
 		}
 	}
 	if x.Note.Total < 0 { // else it has its line
-		if x.Note.Status >= 0 || x.Note.Mode == h1.TCP || e.sendPage(500, true) != nil {
-			e.conn.cut()
+		if x.Note.Status >= 0 || x.Note.Mode == h1.TCP || e.wire.page(e, 500, true) != nil {
+			e.wire.cut()
 		}
 		e.log(f)
 	}
 	if x.Resp.Body != nil {
 		x.Resp.Body.Close()
 	}
-	e.conn.hangUp()
+	e.wire.hangUp()
 }
 
 // log writes the exchange's line.
@@ -160,9 +160,9 @@ func received(x *h1.Exchange) bool {
 	return x.Req.Body == nil || ok && c.Done()
 }
 
-// send writes the response. It reports whether the connection can go on.
-func (e *exchange) send(f *Frontend) (goOn bool, err error) {
-	x, c := &e.Exchange, e.conn
+// send is wire's.
+func (c *conn) send(e *exchange, f *Frontend) (goOn bool, err error) {
+	x := &e.Exchange
 	req, resp := &x.Req, &x.Resp
 	goOn = !req.Close && !f.o.HTTPClose && !c.room.ln.closing.Load() && received(x)
 	s := h1.Sender{Conn: &c.Conn, Patience: f.t.Client}
@@ -251,13 +251,13 @@ func (e *exchange) fail(err error) bool {
 	} else if n.State == '-' {
 		n.State = 'H'
 	}
-	if n.Status >= 0 || he.Status == 0 || e.conn.C.Closed() {
-		// In the middle of the answer: only the end of the connection says that it is not whole.
-		e.conn.cut()
+	if n.Status >= 0 || he.Status == 0 || e.wire.deaf() {
+		// In the middle of the answer: only the end of the connection, or of the stream, says that it is not whole.
+		e.wire.cut()
 		return false
 	}
 	goOn := !x.Req.Close && !e.entry.Frontend.o.HTTPClose && received(x) && !e.conn.room.ln.closing.Load() && he.Side != h1.ByClient && he.Status != 400
-	if e.sendPage(he.Status, !goOn) != nil {
+	if e.wire.page(e, he.Status, !goOn) != nil {
 		return false
 	}
 	return goOn
@@ -273,16 +273,19 @@ func (c *conn) cut() {
 	c.C.Close()
 }
 
-// sendPage sends a page of the proxy's own.
-func (e *exchange) sendPage(status int, last bool) error {
+// deaf is wire's.
+func (c *conn) deaf() bool { return c.C.Closed() }
+
+// page is wire's.
+func (c *conn) page(e *exchange, status int, last bool) error {
 	p := pageOf(status)
 	b := append(e.Loop.Small(), e.headOf(p)...)
 	b = e.endHead(b, true, !last)
 	if string(e.Req.Method) != "HEAD" {
 		b = append(b, p.body...)
 	}
-	e.conn.C.SetWriteTimeout(lingerTime)
-	err := e.conn.Write(b)
+	c.C.SetWriteTimeout(lingerTime)
+	err := c.Write(b)
 	e.Note.Status = status
 	e.Note.BytesOut += int64(len(b))
 	e.Loop.PutSmall(b)
@@ -303,15 +306,15 @@ func (e *exchange) headOf(p *page) []byte {
 	return r.Header.AppendTo(h1.AppendStatusLine(nil, r))
 }
 
-// tellInterim hands an interim response (1xx) to the client. HTTP/1.0 has none (RFC 9110 15.2).
-func (e *exchange) tellInterim(r *h1.Response) error {
+// interim is wire's. HTTP/1.0 has none (RFC 9110 15.2).
+func (c *conn) interim(e *exchange, r *h1.Response) error {
 	if e.Req.Minor == 0 {
 		return nil
 	}
 	b := h1.AppendStatusLine(e.Loop.Small(), r)
 	b = append(r.Header.AppendTo(b), "\r\n"...)
-	e.conn.C.SetWriteTimeout(e.entry.Frontend.t.Client)
-	err := e.conn.Write(b)
+	c.C.SetWriteTimeout(e.entry.Frontend.t.Client)
+	err := c.Write(b)
 	e.Note.BytesOut += int64(len(b))
 	e.Loop.PutSmall(b)
 	return err
@@ -325,7 +328,7 @@ func (e *exchange) probe(f *Frontend) bool {
 		status = 503
 	}
 	last := e.Req.Close || e.Req.Body != nil
-	return e.sendPage(status, last) == nil && !last
+	return e.wire.page(e, status, last) == nil && !last
 }
 
 // pathIs reports whether the target's path is that one.
@@ -334,8 +337,8 @@ func pathIs(target []byte, path string) bool {
 		(len(target) == len(path) || target[len(path)] == '?')
 }
 
-// tunnel sends the 101 and relays between client and server until both have ended.
-func (e *exchange) tunnel(f *Frontend) {
+// tunnel is wire's: it sends the 101 first.
+func (c *conn) tunnel(e *exchange, f *Frontend) {
 	x := &e.Exchange
 	server := x.Resp.Tunnel
 	b := h1.AppendStatusLine(x.Loop.Small(), &x.Resp)
@@ -345,15 +348,15 @@ func (e *exchange) tunnel(f *Frontend) {
 	b = append(append(b, x.Req.Upgrade...), "\r\n\r\n"...)
 	x.Note.Status = x.Resp.Status
 	n := int64(len(b))
-	e.conn.C.SetWriteTimeout(f.t.Client)
-	err := e.conn.Write(b)
+	c.C.SetWriteTimeout(f.t.Client)
+	err := c.Write(b)
 	x.Loop.PutSmall(b)
 	if err != nil {
 		server.Close()
 		e.fail(&h1.Error{Side: h1.ByClient, Err: err, State: 'D'})
 		return
 	}
-	up, down, side, err := h1.Tunnel(&e.conn.Conn, server, f.t.Tunnel)
+	up, down, side, err := h1.Tunnel(&c.Conn, server, f.t.Tunnel)
 	x.Note.BytesIn += up
 	x.Note.BytesOut += n + down
 	if err != nil {

@@ -41,6 +41,7 @@ type exchange struct {
 	conn   *conn
 	inform func(*h1.Response) error // made once: a method value costs an allocation
 	entry  *Entry
+	wire   wire
 }
 
 // Run serves the connection until it is idle or over.
@@ -162,11 +163,11 @@ func (r *room) take(c *conn) *exchange {
 		r.free = r.free[:n-1]
 	} else {
 		e = &exchange{}
-		e.inform = e.tellInterim
+		e.inform = e.tell
 		e.Exchange.Reset()
 	}
 	c.now = e
-	e.conn, e.Loop, e.Client = c, r.l, c.C
+	e.conn, e.wire, e.Loop, e.Client = c, c, r.l, c.C
 	e.Peer, e.Local = c.peer, c.local
 	e.Inform = e.inform
 	e.Req.Secure = c.T != nil
@@ -188,7 +189,7 @@ func (r *room) done(e *exchange) {
 func (r *room) give(e *exchange) {
 	e.Exchange.Reset()
 	e.conn.now = nil
-	e.conn, e.entry, e.Client = nil, nil, nil
+	e.conn, e.entry, e.wire, e.Client = nil, nil, nil, nil
 	if len(r.free) < 256 {
 		r.free = append(r.free, e)
 	}
@@ -220,13 +221,19 @@ func (c *conn) exchange() bool {
 		e.entry = &v.Entries[0]
 		return e.unreadable(f, err)
 	}
+	return e.serve(v, begin)
+}
+
+// serve answers a request whose head is read. begin is when it came, by the loop's clock. It reports whether the connection can go on.
+func (e *exchange) serve(v *ListenConfig, begin int64) bool {
 	e.entry = v.pick(e.Req.Host)
 	if e.entry == nil {
 		e.entry = &v.Entries[0]
 		return e.finish(begin, refuse(421, errUnknownHost))
 	}
-	f = e.entry.Frontend
-	c.Patience = f.t.Client
+	f := e.entry.Frontend
+	e.conn.Patience = f.t.Client
+	var err error
 	if f.c.Monitor != nil && f.c.Monitor.URI != "" && pathIs(e.Req.Target, f.c.Monitor.URI) {
 		return e.probe(f)
 	}
@@ -281,9 +288,11 @@ func (e *exchange) unreadable(f *Frontend, err error) bool {
 		e.log(f)
 		return false
 	}
-	e.sendPage(he.Status, true)
+	if he.Status != 0 {
+		e.wire.page(e, he.Status, true)
+	}
 	e.log(f)
-	e.conn.hangUp()
+	e.wire.hangUp()
 	return false
 }
 
