@@ -160,7 +160,7 @@ func received(x *h1.Exchange) bool {
 	return x.Req.Body == nil || ok && c.Done()
 }
 
-// send is wire's.
+// send is carrier's.
 func (c *conn) send(e *exchange, f *Frontend) (goOn bool, err error) {
 	x := &e.Exchange
 	req, resp := &x.Req, &x.Resp
@@ -273,10 +273,10 @@ func (c *conn) cut() {
 	c.C.Close()
 }
 
-// deaf is wire's.
+// deaf is carrier's.
 func (c *conn) deaf() bool { return c.C.Closed() }
 
-// page is wire's.
+// page is carrier's.
 func (c *conn) page(e *exchange, status int, last bool) error {
 	p := pageOf(status)
 	b := append(e.Loop.Small(), e.headOf(p)...)
@@ -306,7 +306,7 @@ func (e *exchange) headOf(p *page) []byte {
 	return r.Header.AppendTo(h1.AppendStatusLine(nil, r))
 }
 
-// interim is wire's. HTTP/1.0 has none (RFC 9110 15.2).
+// interim is carrier's. HTTP/1.0 has none (RFC 9110 15.2).
 func (c *conn) interim(e *exchange, r *h1.Response) error {
 	if e.Req.Minor == 0 {
 		return nil
@@ -337,7 +337,7 @@ func pathIs(target []byte, path string) bool {
 		(len(target) == len(path) || target[len(path)] == '?')
 }
 
-// tunnel is wire's: it sends the 101 first.
+// tunnel is carrier's: it sends the 101 first.
 func (c *conn) tunnel(e *exchange, f *Frontend) {
 	x := &e.Exchange
 	server := x.Resp.Tunnel

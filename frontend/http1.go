@@ -41,7 +41,7 @@ type exchange struct {
 	conn   *conn
 	inform func(*h1.Response) error // made once: a method value costs an allocation
 	entry  *Entry
-	wire   wire
+	wire   carrier
 }
 
 // Run serves the connection until it is idle or over.
