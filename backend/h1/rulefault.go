@@ -61,7 +61,7 @@ func (c *HeaderRules) check(fault func(name string, id Name, sets bool) (problem
 		problem, remedy := nameFault(name)
 		if problem == "" {
 			if problem, remedy = fault(name, nameOf([]byte(name)), sets); problem != "" {
-				problem = fmt.Sprintf("%s %s", name, problem)
+				problem = fmt.Sprintf("%q %s", name, problem)
 			}
 		}
 		if problem != "" {
@@ -76,7 +76,7 @@ func (c *HeaderRules) check(fault func(name string, id Name, sets bool) (problem
 		}
 		if name != c.Remove[i] {
 			if id := below(name, response); id != 0 {
-				bad(&c.Remove[i], fmt.Sprintf("%s would remove %s too", c.Remove[i], id), "Write more of how the names begin.")
+				bad(&c.Remove[i], fmt.Sprintf("%q would remove %s too", c.Remove[i], id), "Write more of how the names begin.")
 				continue
 			}
 			if !isToken([]byte(name)) {
@@ -105,8 +105,8 @@ func nameFault(name string) (problem, remedy string) {
 	if !isToken([]byte(name)) {
 		return fmt.Sprintf("%q is not the name of a header field", name), "Use letters, digits and -."
 	}
-	if id := nameOf([]byte(name)); framing(id) {
-		return fmt.Sprintf("%s is about one connection", id), "gatehouse says it anew on each of its connections. Leave it out."
+	if framing(nameOf([]byte(name))) {
+		return fmt.Sprintf("%q is about one connection", name), "gatehouse says it anew on each of its connections. Leave it out."
 	}
 	return "", ""
 }

@@ -7,16 +7,14 @@ import (
 )
 
 // HeaderRules change the fields of messages on their way. First what is removed goes, then what is set is set, then what is added is added.
-//
-// Values may hold words in braces, which stand for something of the exchange: "{client_ip}" and "{client_port}", who asks; "{host}", the
-// host that was asked for, and "{authority}", the same with the port as the client wrote it; "{port}", the port the client came to;
-// "{scheme}", "http" or "https"; "{method}"; "{uri}", the path with the query; and in answers "{server}", the server that gave it,
-// which is nobody for an answer from the cache. A field whose value comes out empty is not sent. Other braces are text.
 type HeaderRules struct {
 	// Set gives fields a value, in the place of whatever came under their names: set = { "X-Frame-Options" = "DENY" }. Several
-	// values are a list, and become a line each.
+	// values are a list, and become a line each. Words in braces stand for something of the exchange: {client_ip} and {client_port},
+	// who asks; {host}, the host that was asked for, and {authority}, the same with its port as the client wrote it; {port}, the port
+	// the client came to; {scheme}, http or https; {method}; {uri}, the path with the query; and in answers {server}, the server that
+	// gave it, which is nobody for an answer from the cache. A field whose value comes out empty is not sent. Other braces are text.
 	Set []FieldRule `hcl:"set,optional" entries:"true"`
-	// Add adds lines to those that came under the same names: add = { "Link" = "</style.css>; rel=preload" }.
+	// Add adds lines to those that came under the same names: add = { "Link" = "</style.css>; rel=preload" }. Values are as in set.
 	Add []FieldRule `hcl:"add,optional" entries:"true"`
 	// Remove takes fields out, in whatever case their names are written: remove = ["X-Powered-By"]. A star at the end stands for
 	// all names that begin so.
