@@ -282,8 +282,10 @@ func (a *answer) failed(err error) error {
 		he.State = 'H'
 	}
 	if he.Side == h1.ByServer {
-		if !he.Reused || !a.reused { // else it had merely ended an idle connection
+		if !he.Reused || !a.reused {
 			a.srv.stats.Failed.Add(1)
+		} else { // it had merely ended an idle connection
+			a.c.forsaken(a.x.Loop)
 		}
 		if _, ok := he.Err.(*serverError); !ok {
 			he.Err = &serverError{a.srv, "answer of", he.Err}
@@ -297,9 +299,9 @@ func (a *answer) accept() error {
 	p, x, r := a.p, a.x, &a.x.Resp
 	a.hush()
 	a.answered = true
+	p.answers.Response(x)
 	if p.cookie != nil {
 		p.cookie.mark(x, a.claim, a.srv.place, x.Loop.Unix()/1000)
-	p.answers.Response(x)
 	}
 	if r.Status == 101 {
 		// Stats and the server's load count the tunnel as an exchange, until its connection is closed.
@@ -337,6 +339,7 @@ func (a *answer) settle() {
 		a.c.Close()
 		return
 	}
+	a.c.keep = a.x.Resp.Keep
 	a.c.home.put(a.c)
 }
 

@@ -15,6 +15,7 @@ type conn struct {
 	purpose    purpose
 	next, prev *conn // among the idle ones
 	used       int64 // Loop.Now when it became idle
+	keep       int   // seconds the server said it keeps it idle, -1: it did not say
 }
 
 // home is what a server has on one loop.
@@ -36,6 +37,11 @@ const (
 // kept-alive connection sooner.
 const freshness = time.Second
 
+// haste is for how long such a request gets a new connection, after the server ended one without a word that had just carried an answer.
+// Servers that mean to end one say so (RFC 9112 9.6: "SHOULD send"); from those that do not, even a fresh connection is
+// no safe one, and one in some thousand requests would be lost on it.
+const haste = time.Minute
+
 // take removes the most recently used idle connection that is good for w and returns it, nil when there is none that fits.
 func (h *home) take(l *loop.Loop, w purpose, repeatable bool) *conn {
 	for c, next := h.idle, (*conn)(nil); c != nil; c = next {
@@ -43,18 +49,32 @@ func (h *home) take(l *loop.Loop, w purpose, repeatable bool) *conn {
 		if c.purpose != w {
 			continue
 		}
-		if !repeatable && l.Now()-c.used > freshness.Milliseconds() {
-			return nil
+		if !repeatable {
+			if l.Now()-c.used > freshness.Milliseconds() || h.srv.isHasty(l) {
+				return nil
+			}
+			c.C.Recheck()
 		}
 		h.remove(c)
 		c.C.Watch(nil)
 		if c.quiet() {
 			return c
 		}
+		c.forsaken(l)
 		c.Close()
 	}
 	return nil
 }
+
+// forsaken notes when the server has ended an idle connection that had just carried an answer.
+func (c *conn) forsaken(l *loop.Loop) {
+	if c.C.Hup() && l.Now()-c.used <= freshness.Milliseconds() {
+		c.home.srv.hasty.Store(l.Unix() + haste.Milliseconds())
+	}
+}
+
+// isHasty reports whether the server has done so lately.
+func (s *server) isHasty(l *loop.Loop) bool { return s.hasty.Load() > l.Unix() }
 
 // Close ends the connection, under TLS with a close_notify as far as the kernel has room (RFC 8446 6.1). To cut what the server must not take for
 // complete, close C first.
@@ -74,19 +94,30 @@ func (c *conn) quiet() bool {
 // put keeps a connection for the next request.
 func (h *home) put(c *conn) {
 	l := c.C.Loop()
-	if h.n.Load() >= maxIdle || h.srv.gone.Load() || !c.quiet() {
+	c.used = l.Now()
+	if h.n.Load() >= maxIdle || h.srv.gone.Load() || c.keep == 0 || !c.quiet() {
+		c.forsaken(l)
 		c.Close()
 		return
 	}
-	c.used = l.Now()
 	c.prev, c.next = nil, h.idle
 	if h.idle != nil {
 		h.idle.prev = c
 	}
 	h.idle = c
 	h.n.Add(1)
-	c.C.SetReadTimeout(idleTime)
+	c.C.SetReadTimeout(c.idleTime())
 	c.C.Watch(c)
+}
+
+// idleTime returns how long the connection may be idle: not until the server ends it, where that is known, but a second less,
+// or half as long: a request must not be on its way in that moment.
+func (c *conn) idleTime() time.Duration {
+	if c.keep < 0 {
+		return idleTime
+	}
+	d := time.Duration(c.keep) * time.Second
+	return min(idleTime, max(d-time.Second, d/2))
 }
 
 func (h *home) remove(c *conn) {
@@ -110,6 +141,7 @@ func (c *conn) Run() {
 		c.C.Watch(c)
 		return
 	}
+	c.forsaken(c.C.Loop())
 	c.home.remove(c)
 	c.Close()
 }

@@ -16,9 +16,10 @@ type server struct {
 	homes []*home
 	tls   *tls.Config // nil: in the clear
 
-	addr atomic.Pointer[loop.Addr] // literal, once a name is resolved
-	cold atomic.Int32              // tenths of its share it does not get yet
-	gone atomic.Bool               // no idle connection is kept: the pool is closed, or the server in maintenance
+	addr  atomic.Pointer[loop.Addr] // literal, once a name is resolved
+	cold  atomic.Int32              // tenths of its share it does not get yet
+	hasty atomic.Int64              // until when, in Unix milliseconds, only repeatable requests go on connections that were used before
+	gone  atomic.Bool               // no idle connection is kept: the pool is closed, or the server in maintenance
 
 	// What follows is guarded by Pool.mu.
 	will  Will

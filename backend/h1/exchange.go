@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"time"
 
@@ -29,6 +30,7 @@ type Exchange struct {
 	Own    Header                // response fields for this client alone (the persistence cookie): written last, never stored
 	Peer   netip.AddrPort        // who asks, after any PROXY header
 	Local  netip.AddrPort        // where the request came in
+	TLS    *tls.ConnectionState  // of the client's connection, nil in the clear; shared by its exchanges, and not to be changed
 	Client *loop.Conn            // the connection it came on, to notice that the client went away; nil when there is none
 	Inform func(*Response) error // hands a 1xx to the client; nil drops it
 	// Cancel ends what a RoundTripper waits for: RoundTrip, or the Body of its response, fails soon after. The RoundTripper sets
@@ -74,6 +76,7 @@ type Response struct {
 	Length  int64
 	Framing Framing // how the end of the content is marked as it comes in
 	Close   bool    // the server's connection ends after this response
+	Keep    int     // seconds the server keeps the connection when it is idle, as it says (Keep-Alive: timeout=N), -1 where it does not
 	Body    Body    // nil: no content
 	// Upgrade is the protocol a 101 switches to ("websocket"), else "". The Upgrade and Connection lines are not in Header.
 	Upgrade string

@@ -64,6 +64,7 @@ type sense struct {
 	close, keepAlive, up  bool  // connection options
 	trailers              bool  // TE: trailers
 	expect                bool  // Expect: 100-continue
+	keep                  int   // seconds of Keep-Alive: timeout, -1 without
 }
 
 var (
@@ -83,7 +84,7 @@ func refuse(status int, cause error) error {
 // makeSense reads the control fields and takes the hop-by-hop ones out. Its errors are those of a request. Without
 // request, what only means something in requests is passed over, and so are protected fields that Connection names.
 func (h *Header) makeSense(request bool) (m sense, err error) {
-	m = sense{host: -1, coding: -1, upgrade: -1, length: -1}
+	m = sense{host: -1, coding: -1, upgrade: -1, length: -1, keep: -1}
 	options := 0
 	for i := range h.line {
 		f := &h.line[i]
@@ -133,6 +134,10 @@ func (h *Header) makeSense(request bool) (m sense, err error) {
 				return m, refuse(417, fmt.Errorf("unknown expectation %.40q", v))
 			}
 			m.expect = true
+		case KeepAlive:
+			if !request {
+				m.keep = keepAlive(v)
+			}
 		}
 		if hopByHop.has(f.id) {
 			f.gone = true
@@ -177,6 +182,22 @@ func (h *Header) obeyOptions(v []byte, n int, request bool, m *sense) (int, erro
 		}
 	}
 	return n, nil
+}
+
+// keepAlive returns the seconds a server says it keeps an idle connection for ("timeout=5, max=100"), -1 where it does not say. The field is in
+// no standard any more (RFC 2068 19.7.1.1), yet Apache, Node and others send it, and mean it.
+func keepAlive(v []byte) int {
+	const timeout = "timeout="
+	for len(v) > 0 {
+		var t []byte
+		if t, v = NextToken(v); !hasPrefixFold(t, timeout) {
+			continue
+		}
+		if n, err := contentLength(t[len(timeout):]); err == nil {
+			return int(min(n, math.MaxInt32))
+		}
+	}
+	return -1
 }
 
 // contentLength reads the value of Content-Length: 1*DIGIT (RFC 9110 8.6).

@@ -94,6 +94,7 @@ func (r *Response) finish(method []byte) error {
 		return refuse(502, errOldCoding)
 	}
 	r.Close = m.close || r.Minor == 0 && !m.keepAlive
+	r.Keep = m.keep
 	r.Upgrade = ""
 	r.Length = m.length
 	switch {

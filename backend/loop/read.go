@@ -95,5 +95,13 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 }
 
+// Recheck makes the next read ask the kernel even if the loop has heard of no news: events of this turn are not yet known to it. For
+// those to whom a system call is worth knowing that there is nothing.
+func (c *Conn) Recheck() {
+	if c.s == nil && !c.closed {
+		c.readable = true
+	}
+}
+
 // SetTry makes Read return ErrWouldBlock instead of parking.
 func (c *Conn) SetTry(on bool) { c.try = on }

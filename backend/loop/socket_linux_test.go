@@ -284,3 +284,29 @@ func TestSocketsNobodyAdoptsAreClosed(t *testing.T) {
 		}
 	})
 }
+
+// TestRecheck: what has come since the loop last looked is seen only by those who ask the kernel.
+func TestRecheck(t *testing.T) {
+	l := newLoopT(t)
+	done := make(chan struct{})
+	l.Post(func() {
+		l.Go(Func(func() {
+			defer close(done)
+			c, peer := socketHalf(l)
+			defer c.Close()
+			var b [1]byte
+			if _, err := c.TryRead(b[:]); err != ErrWouldBlock {
+				t.Errorf("got %v of a quiet connection", err)
+			}
+			peer.Close() // at once, for a unix socket
+			if _, err := c.TryRead(b[:]); err != ErrWouldBlock {
+				t.Errorf("got %v before the loop has looked", err)
+			}
+			c.Recheck()
+			if _, err := c.TryRead(b[:]); err != io.EOF {
+				t.Errorf("got %v after Recheck", err)
+			}
+		}))
+	})
+	<-done
+}
