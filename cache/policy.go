@@ -51,8 +51,10 @@ const bridge = int64(10 * time.Minute / time.Millisecond)
 func judge(q asked, resp *h1.Response, c *Config) (j judgement) {
 	h := &resp.Header
 	d, targeted := targetedDirectives(h)
-	if !targeted {
-		d = readDirectives(h)
+	if all := readDirectives(h); !targeted {
+		d = all
+	} else {
+		d.hidden = append(d.hidden, all.hidden...) // whatever overrules them: fields that are for one client stay that
 	}
 	j.hidden = &d
 	if d.mustUnderstand {
