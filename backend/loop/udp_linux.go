@@ -1,0 +1,21 @@
+package loop
+
+import (
+	"os"
+	"syscall"
+)
+
+// prepareUDP sets the options of a socket that is going to be bound. network is "udp4" or "udp6".
+func prepareUDP(fd int, network string, free bool) error {
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+		return os.NewSyscallError("setsockopt SO_REUSEADDR", err)
+	}
+	if !free {
+		return nil
+	}
+	family := syscall.AF_INET6
+	if network == "udp4" {
+		family = syscall.AF_INET
+	}
+	return os.NewSyscallError("setsockopt IP_FREEBIND", setFree(fd, family))
+}
