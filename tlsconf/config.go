@@ -25,8 +25,12 @@ type Config struct {
 	// Internal issues certificates from gatehouse's own local CA, for development and until others arrive.
 	Internal bool `hcl:"internal,optional"`
 
-	// Hosts are the names an internal certificate is issued for. Without it: the hosts of the frontends that use the
-	// block, and localhost.
+	// ACME obtains certificates from a certificate authority such as Let's Encrypt, and renews them. A certificate may be named besides:
+	// it is served until the CA has issued.
+	ACME *ACME `hcl:"acme,block"`
+
+	// Hosts are the names certificates are issued for, internal ones and those of acme. Without it: the hosts of the frontends that use
+	// the block, and localhost for an internal one.
 	Hosts []string `hcl:"hosts,optional"`
 
 	// Profile is Mozilla's name for a set of protocol versions and ciphers: "intermediate" (TLS 1.2 and 1.3) or "modern" (TLS 1.3).
@@ -41,6 +45,9 @@ type Config struct {
 
 	// StateDir is where the internal CA lives. Set by the house, from global.state_dir.
 	StateDir string
+
+	// Keeper obtains the certificates of the acme block. Set by the house, since it outlives a configuration. nil: one of its own.
+	Keeper *Keeper
 
 	// Tickets seals session tickets. Set by the house, from the generation before, so that clients resume across a reload.
 	// nil: keys of its own.

@@ -27,6 +27,7 @@ type index struct {
 	sites map[string]*site // by name in lower case, "*.example.com" for wildcards
 	first *site            // for clients that name no host
 	all   []served         // in the order of the files
+	asked map[string]bool  // hosts for which the first handshake has a certificate asked for; nil: none
 	turn  time.Time        // when the next certificate begins or ends to be valid, which may call for another index; zero: never
 }
 

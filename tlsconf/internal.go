@@ -193,6 +193,11 @@ func (a *authority) issue(names []string, now time.Time) (*tls.Certificate, erro
 	if err != nil {
 		return nil, err
 	}
+	return a.issueFor(key, names, now)
+}
+
+// issueFor makes a certificate for all the names and a key that is there.
+func (a *authority) issueFor(key crypto.Signer, names []string, now time.Time) (*tls.Certificate, error) {
 	template := &x509.Certificate{
 		Subject:     pkix.Name{Organization: []string{"gatehouse internal"}},
 		NotBefore:   now.Add(-clockSlack),

@@ -25,6 +25,7 @@ type Certificates struct {
 	tickets *Tickets
 	files   *files     // nil for internal
 	ca      *authority // nil for files
+	acme    *acmeBlock // nil without an acme block
 
 	cancel context.CancelFunc
 	work   sync.WaitGroup
@@ -56,9 +57,12 @@ func New(ctx context.Context, c *Config, log *zap.Logger) (*Certificates, error)
 
 	ctx, certs.cancel = context.WithCancel(ctx)
 	certs.work.Go(func() { certs.tickets.keep(ctx) })
+	if certs.acme != nil {
+		certs.work.Go(func() { certs.acme.attend(ctx) })
+	}
 	if c.Internal {
 		certs.work.Go(func() { certs.renew(ctx) })
-	} else {
+	} else if certs.files != nil {
 		certs.work.Go(func() { certs.watch(ctx) })
 	}
 	return certs, nil
@@ -75,10 +79,13 @@ func (c *Certificates) load(now time.Time) error {
 		c.index.Store(newIndex([]served{{cert: leaf}}, now))
 		return nil
 	}
+	if c.c.ACME != nil && c.c.Certificate == "" {
+		return c.startACME(nil, now)
+	}
 	c.files = newFiles(c.c)
 	_, bad := c.files.read(true, now)
 	all := c.files.served()
-	if len(all) == 0 {
+	if len(all) == 0 && c.c.ACME == nil {
 		var errs []error
 		for _, f := range bad {
 			if !f.warning {
@@ -94,6 +101,9 @@ func (c *Certificates) load(now time.Time) error {
 		}
 		c.log.Error("certificate file is not usable; its site is not served, others are",
 			zap.String("file", f.file), zap.String("problem", f.problem), zap.String("remedy", f.remedy))
+	}
+	if c.c.ACME != nil {
+		return c.startACME(all, now)
 	}
 	c.index.Store(newIndex(all, now))
 	return nil
@@ -126,6 +136,11 @@ func (c *Certificates) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate
 	}
 	if s == nil {
 		return nil, nil
+	}
+	if x.asked != nil {
+		if first := c.acme.first(x, hello); first != nil {
+			return first, nil
+		}
 	}
 	return s.choose(hello), nil
 }
@@ -195,4 +210,7 @@ func keyName(public any) string {
 func (c *Certificates) Close() {
 	c.cancel()
 	c.work.Wait()
+	if c.acme != nil {
+		c.acme.close()
+	}
 }

@@ -20,6 +20,11 @@ type Problem struct {
 // among good ones is an error here, where New leaves it out.
 func Verify(c *Config) []Problem {
 	out := c.contradictions()
+	if c.ACME != nil {
+		if f := c.ACME.verifyRoots(); f != nil {
+			out = append(out, Problem{Field: &c.ACME.TrustedRoots, Problem: f.Error(), Remedy: f.remedy})
+		}
+	}
 	if c.Certificate == "" || c.Internal || slices.ContainsFunc(out, func(p Problem) bool { return p.Field == &c.Key }) {
 		return out
 	}
@@ -43,8 +48,10 @@ func (c *Config) contradictions() []Problem {
 	switch {
 	case c.Certificate != "" && c.Internal:
 		bad(&c.Internal, "both certificate and internal are set", "Keep one: certificate for a file, internal for gatehouse's own local CA.")
-	case c.Certificate == "" && !c.Internal && c.Key == "":
-		bad(c, "neither certificate nor internal is set", `Write certificate = "site.pem", or internal = true for gatehouse's own local CA.`)
+	case c.ACME != nil && c.Internal:
+		bad(&c.Internal, "both acme and internal are set", "Keep one. Until the CA has issued, acme serves internal certificates by itself.")
+	case c.Certificate == "" && !c.Internal && c.Key == "" && c.ACME == nil:
+		bad(c, "neither certificate nor internal nor acme is set", `Write certificate = "site.pem", acme {} for certificates from Let's Encrypt, or internal = true for gatehouse's own local CA.`)
 	}
 	if c.Key != "" {
 		if c.Certificate == "" {
@@ -58,7 +65,7 @@ func (c *Config) contradictions() []Problem {
 			bad(&c.Hosts, fmt.Sprintf("host %q %s", h, fault), `Write host names as in "shop.example.com" or "*.example.com".`)
 		}
 	}
-	if len(c.Hosts) > 0 && !c.Internal {
+	if len(c.Hosts) > 0 && !c.Internal && c.ACME == nil {
 		out = append(out, Problem{Field: &c.Hosts, Warning: true, Problem: "hosts has no effect here: the names are those in the certificate files",
 			Remedy: "Leave it out, or set internal = true."})
 	}

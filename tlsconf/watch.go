@@ -62,7 +62,7 @@ func (c *Certificates) watch(ctx context.Context) {
 				c.reread(false)
 				now := time.Now()
 				if x := c.index.Load(); !x.turn.IsZero() && now.After(x.turn) {
-					c.index.Store(newIndex(x.all, now))
+					c.reindex(x.all, now)
 				}
 				if now.Sub(reviewed) >= reviewEvery {
 					reviewed = now
@@ -119,8 +119,17 @@ func (c *Certificates) reread(force bool) {
 		c.log.Error("no certificate file is usable; what was served before stays")
 		return
 	}
-	c.index.Store(x)
+	c.reindex(x.all, now)
 	c.log.Info("certificates loaded", zap.Strings("names", x.names()))
+}
+
+// reindex has the certificates of the files served: by themselves, or beside those that CAs issue.
+func (c *Certificates) reindex(files []served, now time.Time) {
+	if c.acme != nil {
+		c.acme.setBridge(c.files.served())
+		return
+	}
+	c.index.Store(newIndex(files, now))
 }
 
 // review complains about certificates near or past their end.
