@@ -56,8 +56,11 @@ func (a *ask) freshen(old *entry, h *h1.Header) *entry {
 	}
 	j := judge(asked{header: &a.req, rule: a.rule, background: a.background, unix: unix}, &r, a.c.c)
 	e.policy, e.born = j.policy, a.now-j.age
+	if forbids(h) {
+		j.gone = true
+	}
 	switch {
-	case j.detail == "":
+	case j.detail == "" && !j.gone:
 		e.choice = j.choice
 		s.replace(a.hash, string(a.key), old, e.without(j.hidden)) // this client gets all of it
 		if e.joinable() {
@@ -70,6 +73,17 @@ func (a *ask) freshen(old *entry, h *h1.Header) *entry {
 		s.marks.set(a.hash, a.now)
 	}
 	return e
+}
+
+// forbids reports whether a 304 on its own keeps the answer from being shared, even where what was stored before says
+// otherwise by CDN-Cache-Control.
+func forbids(h *h1.Header) bool {
+	d, targeted := targetedDirectives(h)
+	if !targeted {
+		d = readDirectives(h)
+	}
+	d.noStore = d.noStore && !d.mustUnderstand // what is stored was understood
+	return forbidden(&d) != ""
 }
 
 // refresh fetches a stored answer anew in the background. It reports false where that cannot be done: an answer that was selected by

@@ -93,18 +93,20 @@ func TestRevalidationBringsSomethingElse(t *testing.T) {
 
 // A 304 that is private takes the answer away from everybody else.
 func TestPrivate304(t *testing.T) {
-	bubble(t, 1, nil, func(r *rig) {
-		r.answers(tagged)
-		r.get("/page")
-		sleep(3 * time.Second)
-		r.answers("HTTP/1.1 304 Not Modified\nCache-Control: private\nETag: \"v1\"")
-		if a := r.get("/page"); a.status != 200 || a.body != "hello" || a.get("Cache-Control") != "private" {
-			t.Errorf("%d %q %s", a.status, a.body, a.head)
-		}
-		if n := r.cache.Snapshot().Keys; n != 0 {
-			t.Errorf("%d keys", n)
-		}
-	})
+	for _, more := range []string{"", "CDN-Cache-Control: max-age=2\n"} {
+		bubble(t, 1, nil, func(r *rig) {
+			r.answers(strings.Replace(tagged, "ETag", more+"ETag", 1))
+			r.get("/page")
+			sleep(3 * time.Second)
+			r.answers("HTTP/1.1 304 Not Modified\nCache-Control: private\nETag: \"v1\"")
+			if a := r.get("/page"); a.status != 200 || a.body != "hello" || a.get("Cache-Control") != "private" {
+				t.Errorf("%d %q %s", a.status, a.body, a.head)
+			}
+			if n := r.cache.Snapshot().Keys; n != 0 {
+				t.Errorf("%q: %d keys", more, n)
+			}
+		})
+	}
 }
 
 // RFC 9111 4.3.4: a 304 about something else than what is stored.
