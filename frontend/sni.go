@@ -12,14 +12,15 @@ const (
 // connection is b. done is false when more of it has to be read first. The name is part of b, or a copy; there is none in what is no such
 // hello, or too large, or asks for none.
 func serverName(b []byte) (name []byte, done bool) {
-	const handshake, clientHello = 0x16, 1
+	// Record versions below strange are ignored, as RFC 8446 5.1 has it. TLS stacks take those from there on for another protocol.
+	const handshake, clientHello, strange = 0x16, 1, 0x10
 	var hello []byte // may be spread over several records (RFC 8446 5.1)
 	for range maxRecords {
 		if len(b) < 5 {
-			return nil, !begins(b, []byte{handshake, 3})
+			return nil, len(b) > 0 && b[0] != handshake || len(b) > 1 && b[1] >= strange
 		}
 		size := int(binary.BigEndian.Uint16(b[3:]))
-		if b[0] != handshake || b[1] != 3 || size == 0 || len(hello)+size > maxHello {
+		if b[0] != handshake || b[1] >= strange || size == 0 || len(hello)+size > maxHello {
 			return nil, true
 		}
 		part := b[5:min(len(b), 5+size)]
