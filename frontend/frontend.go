@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gatehouse/backend/h1"
+	"gatehouse/backend/loop"
 )
 
 // Options are what a frontend needs from the rest of the house.
@@ -14,6 +15,9 @@ type Options struct {
 	Relay Relayer
 	// Direct finds them for routes that leave the cache out. nil: as Backend.
 	Direct func(name string) h1.RoundTripper
+	// Challenge returns the answer to a CA that asks in the clear for a path on a host, to see whether the host is ours (RFC 8555 8.3), if
+	// there is one. It may park on the loop. nil: nobody asks.
+	Challenge func(l *loop.Loop, host, path string) (answer string, ok bool)
 	// Usable reports whether the default backend has a usable server, for monitor's uri. nil: it always has.
 	Usable func() bool
 	// HTTPClose reports whether the backend wants connections closed after each exchange.

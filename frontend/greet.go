@@ -79,6 +79,9 @@ func (c *conn) greet() error {
 	if e := c.C.Drain(); err == nil { // after a failure: the alert
 		err = e
 	}
+	if err == nil && c.challenged() {
+		err = errChallenge
+	}
 	if err == nil {
 		c.greeting = false
 		c.C.SetReadTimeout(request) // for the first request

@@ -226,6 +226,9 @@ func (c *conn) exchange() bool {
 
 // serve answers a request whose head is read. begin is when it came, by the loop's clock. It reports whether the connection can go on.
 func (e *exchange) serve(v *ListenConfig, begin int64) bool {
+	if e.challenge(v) {
+		return e.finish(begin, nil)
+	}
 	e.entry = v.pick(e.Req.Host)
 	if e.entry == nil {
 		e.entry = &v.Entries[0]
