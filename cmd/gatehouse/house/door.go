@@ -88,7 +88,7 @@ func (g *generation) tlsOf(d *door) *tls.Config {
 // listen returns how a door is opened.
 func (h *House) listen(g *generation, d *door) frontend.ListenConfig {
 	return frontend.ListenConfig{
-		Address: *d.address, Freebind: d.free, Entries: d.entries, TLS: g.tlsOf(d), AcceptProxy: d.proxies, Loops: h.o.Loops, Listen: h.o.Listen,
+		Address: *d.address, Freebind: d.free, Entries: d.entries, TLS: g.challengeable(g.tlsOf(d)), AcceptProxy: d.proxies, Loops: h.o.Loops, Listen: h.o.Listen,
 		OnError: func(err error) { h.o.Log.Error("connections are not accepted for a moment", zap.Error(err)) },
 	}
 }

@@ -22,6 +22,7 @@ type generation struct {
 	number int
 	since  time.Time
 	file   *config.File
+	keeper *tlsconf.Keeper // nil: no certificates are obtained by ACME
 	certs  map[string]*certificates
 	logs   map[string]*frontend.Log
 	pools  map[string]*backend.Pool
@@ -52,6 +53,7 @@ func (h *House) build(f *config.File, old *generation) (*generation, faults) {
 	}
 	var bad faults
 	h.openLogs(g, old, &bad)
+	h.openKeeper(g, old)
 	h.loadCertificates(g, old, &bad)
 	h.buildPools(g, old, &bad)
 	if len(bad) > 0 {
@@ -98,7 +100,10 @@ func (h *House) loadCertificates(g, old *generation, bad *faults) {
 	for _, c := range g.file.TLS {
 		own := *c
 		own.StateDir = g.file.Global.StateDir
-		if own.Internal && len(own.Hosts) == 0 {
+		switch {
+		case own.ACME != nil:
+			own.Hosts = certifiedHosts(g.file, c)
+		case own.Internal && len(own.Hosts) == 0:
 			own.Hosts = hostsOf(g.file, c.Name)
 		}
 		was := old.certs[c.Name]
@@ -107,7 +112,7 @@ func (h *House) loadCertificates(g, old *generation, bad *faults) {
 			continue
 		}
 		made := &certificates{of: own}
-		own.Watch = h.o.Watch
+		own.Watch, own.Keeper = h.o.Watch, g.keeper
 		if was != nil {
 			own.Tickets = was.Tickets()
 		}
@@ -159,6 +164,7 @@ func (h *House) buildFronts(g, old *generation) {
 			Process: &h.process,
 			Former:  old.fronts[c.Name],
 		}
+		o.Challenge = g.challenge()
 		var next h1.RoundTripper
 		if p := g.pools[c.Backend]; p != nil {
 			next, o.Relay = kept.inFront(p), p
@@ -204,6 +210,7 @@ func (h *House) abandon(g, old *generation) {
 			c.Close()
 		}
 	}
+	closeKeeper(g, old)
 	for name, l := range g.logs {
 		if l != old.logs[name] {
 			closeLog(l)

@@ -110,6 +110,7 @@ func (h *House) Start() error {
 		h.end()
 		return faults.in(g.file)
 	}
+	h.manage(g)
 	return nil
 }
 

@@ -183,6 +183,7 @@ func (h *House) install(g, old *generation) {
 	}
 	g.yielded = nil
 	h.gen.Store(g)
+	h.manage(g)
 	h.wishes.apply(g.pools) // once more: the operator may have spoken meanwhile
 	h.retire(old, g)
 }
@@ -240,6 +241,7 @@ func (h *House) retire(old, g *generation) {
 		for _, c := range certs {
 			c.Close()
 		}
+		closeKeeper(old, g)
 		if socket != nil {
 			socket.Close() // waits for the answer to whoever has asked for this reload
 		}
