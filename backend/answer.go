@@ -133,6 +133,9 @@ func (a *answer) leave() {
 		if a.x.Client != nil {
 			a.x.Client.Interrupt()
 		}
+		if b, ok := a.x.Req.Body.(interface{ Interrupt() }); ok { // content that comes on a stream
+			b.Interrupt()
+		}
 		a.up.done.Wait(a.x.Loop, 0)
 	}
 	a.up = upload{}

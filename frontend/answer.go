@@ -386,6 +386,13 @@ func (b *limitedBody) Ready() bool {
 	return ok && r.Ready()
 }
 
+// Interrupt ends a wait for the next piece.
+func (b *limitedBody) Interrupt() {
+	if i, ok := b.Body.(interface{ Interrupt() }); ok {
+		i.Interrupt()
+	}
+}
+
 // Done reports whether the whole content has come.
 func (b *limitedBody) Done() bool {
 	d, ok := b.Body.(interface{ Done() bool })

@@ -96,6 +96,12 @@ type Bind struct {
 	// Redirect is "https" where every request is answered by a redirect to the same URL over TLS.
 	Redirect string `hcl:"redirect,optional"`
 
+	// Protocols are the versions of HTTP spoken here: "http/1.1" and "h2", the preferred one first. Over TLS the client chooses among them
+	// (ALPN); by default both are offered, HTTP/2 first. Without TLS the default is "http/1.1" alone; with "h2", clients that know
+	// beforehand may begin with HTTP/2 at once, as balancers in front and clients of gRPC do. HTTP/1.1 is understood there in any case. In mode
+	// "tcp" it has no effect.
+	Protocols []string `hcl:"protocols,optional"`
+
 	// AcceptProxy lists the networks of balancers in front that send the PROXY protocol, version 1 or 2. Each connection must come
 	// from one of them and begin with such a header: any other one is closed. The client's address is the announced one,
 	// everywhere. Where a balancer checks this address with LOCAL or UNKNOWN headers, name it in monitor.sources too; such
@@ -115,6 +121,8 @@ type Limits struct {
 	Fields int `hcl:"fields,optional" default:"100"`
 	// Body bounds the content of a request; beyond it the answer is 413. 0: no limit.
 	Body int64 `hcl:"body,optional" unit:"bytes"`
+	// MaxStreams bounds the requests under way at once on one connection of HTTP/2; clients know, and wait with further ones.
+	MaxStreams int `hcl:"max_streams,optional" default:"100"`
 	// PerSource bounds the connections open at once from one address (IPv6: from one /64 network); further ones are
 	// closed at once. 0: no limit.
 	PerSource int `hcl:"per_source,optional"`

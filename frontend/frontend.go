@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"cmp"
 	"time"
 
 	"gatehouse/backend/h1"
@@ -48,6 +49,7 @@ type Frontend struct {
 	compress *compressor // nil: answers go out as they are
 	monitor  monitorSet
 	limits   h1.ParseLimits
+	streams  int // of one connection of HTTP/2, at once
 	body     int64
 	t        h1.Timeouts
 	written  h1.Timeouts // t without the defaults
@@ -67,9 +69,11 @@ type target struct {
 func New(c *Config, next h1.RoundTripper, o Options) *Frontend {
 	f := &Frontend{c: c, next: next, o: o, hosts: newHostSet(c.Hosts), routes: newRouter(c.Routes)}
 	f.limits = h1.ParseLimits{Target: 16 << 10, Field: 16 << 10, Head: 32 << 10, Fields: 100, Underscores: c.UnderscoreHeaders}
+	f.streams = 100
 	if l := c.Limits; l != nil {
 		f.limits = h1.ParseLimits{Target: int(l.Target), Field: int(l.Field), Head: int(l.Head), Fields: l.Fields, Underscores: c.UnderscoreHeaders}
 		f.body = l.Body
+		f.streams = cmp.Or(l.MaxStreams, f.streams)
 	}
 	f.request, f.answers = h1.NewRules(c.RequestHeaders), h1.NewRules(c.ResponseHeaders)
 	if c.Monitor != nil {

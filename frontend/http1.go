@@ -30,6 +30,7 @@ type conn struct {
 	endless    bool           // the content under way has no other end than the connection's
 	ended      bool
 	now        *exchange // under way
+	h2         *http2    // nil while HTTP/1 is spoken
 
 	older, newer *conn // among those in their handshake
 	greets       bool  // is one of them
@@ -63,6 +64,13 @@ func (c *conn) Run() {
 		c.end()
 		return
 	}
+	if c.h2 == nil && c.speaksHTTP2() {
+		c.h2 = c.startHTTP2()
+	}
+	if c.h2 != nil {
+		c.h2.run()
+		return
+	}
 	for {
 		if c.Buffered() == 0 {
 			if err := c.Fill(false); err == loop.ErrWouldBlock {
@@ -84,7 +92,11 @@ func (c *conn) Run() {
 func (c *conn) survive() {
 	if v := recover(); v != nil {
 		c.aborted = true
-		c.end()
+		if c.h2 != nil {
+			c.h2.wreck()
+		} else {
+			c.end()
+		}
 		panic(v)
 	}
 }
@@ -134,6 +146,10 @@ func (c *conn) end() {
 // abort ends the connection whatever is under way.
 func (c *conn) abort() {
 	c.aborted, c.killed = true, true
+	if c.h2 != nil {
+		c.h2.abort()
+		return
+	}
 	if c.idle {
 		c.end()
 		return

@@ -103,6 +103,9 @@ func fromCache(n *h1.Note) bool { return strings.Contains(n.Cache, "; hit") }
 
 // protocol returns the version the client speaks.
 func protocol(x *h1.Exchange) string {
+	if x.Req.Proto != "" {
+		return x.Req.Proto
+	}
 	if x.Req.Minor == 0 {
 		return "HTTP/1.0"
 	}

@@ -27,6 +27,8 @@ type ListenConfig struct {
 	Loops   []*loop.Loop
 	// Listen opens the address. nil: the loop does, on the real network.
 	Listen func(l *loop.Loop, a loop.Addr, accept func(loop.Socket)) (io.Closer, error)
+	// H2C lets clients begin with HTTP/2 where there is no TLS to agree on it.
+	H2C bool
 	// Freebind opens the address also when this machine does not have it.
 	Freebind bool
 	// Hold opens the address and leaves whoever comes in the kernel's queue until Open.
@@ -65,6 +67,7 @@ type room struct {
 	first    *conn // the connections, in no order
 	free     []*exchange
 	greeters greeters
+	pools
 }
 
 // Listen opens the address.
@@ -355,7 +358,9 @@ func (n *Listener) Shutdown() {
 		r := n.rooms[l.ID]
 		l.Post(func() {
 			for c := r.first; c != nil; c = c.next {
-				if c.idle {
+				if c.h2 != nil {
+					c.h2.retire()
+				} else if c.idle {
 					c.C.SetReadTimeout(quiet)
 				}
 			}

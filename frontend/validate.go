@@ -3,6 +3,7 @@ package frontend
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"gatehouse/backend/h1"
@@ -112,7 +113,7 @@ func (c *Config) Advise(warn func(field any, problem, remedy string)) {
 		if c.UnderscoreHeaders {
 			warn(&c.UnderscoreHeaders, `underscore_headers in mode "tcp"`, "It has no effect: nobody reads headers. Leave it out.")
 		}
-		if l := c.Limits; l != nil && *l != (Limits{Target: 16 << 10, Field: 16 << 10, Head: 32 << 10, Fields: 100, PerSource: l.PerSource}) {
+		if l := c.Limits; l != nil && *l != (Limits{Target: 16 << 10, Field: 16 << 10, Head: 32 << 10, Fields: 100, MaxStreams: 100, PerSource: l.PerSource}) {
 			warn(l, `limits of requests in mode "tcp"`, "Only per_source has an effect: nobody reads requests. Leave the others out.")
 		}
 	}
@@ -190,6 +191,14 @@ func (b *Bind) Check(bad func(field any, problem, remedy string)) {
 	case b.TLS != "":
 		bad(&b.Redirect, "redirect to https where https is spoken", "Clients would be sent in circles. Leave out redirect, or tls.")
 	}
+	for i, p := range b.Protocols {
+		switch {
+		case p != ProtocolHTTP2 && p != ProtocolHTTP1:
+			bad(&b.Protocols[i], fmt.Sprintf("protocol %q", p), `Write "h2" or "http/1.1".`)
+		case slices.Contains(b.Protocols[:i], p):
+			bad(&b.Protocols[i], fmt.Sprintf("protocol %q is there twice", p), "Keep one of them.")
+		}
+	}
 }
 
 // Advise warns of the port of https without TLS.
@@ -216,6 +225,7 @@ func (l *Limits) Check(bad func(field any, problem, remedy string)) {
 		{&l.Fields, "fields", int64(l.Fields), 1},
 		{&l.Body, "body", l.Body, 0},
 		{&l.PerSource, "per_source", int64(l.PerSource), 0},
+		{&l.MaxStreams, "max_streams", int64(l.MaxStreams), 1},
 	} {
 		if n.value < n.least {
 			bad(n.field, fmt.Sprintf("%s is less than %d", n.name, n.least), "Every request would be refused. Leave it out for the default.")

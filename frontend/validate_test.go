@@ -156,7 +156,7 @@ func TestUnreachableRoutes(t *testing.T) {
 }
 
 func TestLimitsAndMonitor(t *testing.T) {
-	good := Limits{Target: 16 << 10, Field: 16 << 10, Head: 32 << 10, Fields: 100}
+	good := Limits{Target: 16 << 10, Field: 16 << 10, Head: 32 << 10, Fields: 100, MaxStreams: 100}
 	if got := complaints(good.Check) + complaints(good.Advise); got != "" {
 		t.Errorf("the defaults: %q", got)
 	}

@@ -46,7 +46,8 @@ type Request struct {
 	Target []byte // origin-form or "*"; an absolute-form target was split into Host and Target
 	Host   []byte // the authority that counts: of the target, else the Host field. Header's Host line agrees
 	Secure bool   // came over TLS: its scheme is https
-	Minor  int    // minor HTTP/1 version of the client: 0 or 1
+	Minor  int    // minor HTTP/1 version of the client: 0 or 1; 1 for later versions
+	Proto  string // "HTTP/2.0" for a client that speaks that, "" for HTTP/1
 	Header Header
 	// Length is the length of the content: 0 none, -1 known at its end only (it will be sent chunked).
 	// The Content-Length line, if one came, is in Header and agrees.

@@ -108,7 +108,7 @@ func TestEverythingLoads(t *testing.T) {
 	if https.Backend != "webfarm" || https.Log != "access" || https.Routes[0].Backend != "api-v2" {
 		t.Errorf("references = %q %q %q", https.Backend, https.Log, https.Routes[0].Backend)
 	}
-	if want := (frontend.Limits{Target: 8 << 10, Field: 16 << 10, Head: 32 << 10, Fields: 100, Body: 1e9}); *https.Limits != want {
+	if want := (frontend.Limits{Target: 8 << 10, Field: 16 << 10, Head: 32 << 10, Fields: 100, MaxStreams: 100, Body: 1e9}); *https.Limits != want {
 		t.Errorf("limits = %+v, want %+v", *https.Limits, want)
 	}
 	if want := []netip.Prefix{netip.MustParsePrefix("192.168.1.252/31"), netip.MustParsePrefix("::1/128")}; !slices.Equal(https.Monitor.Sources, want) {

@@ -24,6 +24,7 @@ type door struct {
 	entries []frontend.Entry
 	tls     []string           // of each entry, "" for plain HTTP
 	proxies []netip.Prefix     // who begins with a PROXY header, the same for each entry
+	protos  []string           // what is spoken, the preferred protocol first, the same for each entry
 	grace   time.Duration      // how long it stays open after the end was announced
 	n       *frontend.Listener // nil until it is open
 }
@@ -39,7 +40,7 @@ func (g *generation) bind(f *frontend.Frontend, b *frontend.Bind) {
 		}
 	}
 	g.doors = append(g.doors, &door{address: &b.Address, free: b.Freebind, entries: []frontend.Entry{e}, tls: []string{b.TLS},
-		proxies: b.AcceptProxy, grace: grace})
+		proxies: b.AcceptProxy, protos: b.Speaks(), grace: grace})
 }
 
 // listener returns what listens on an address, nil when nothing does.
@@ -62,7 +63,7 @@ func (g *generation) tlsOf(d *door) *tls.Config {
 		if d.entries[0].Frontend.Mode() == h1.TCP {
 			return g.certs[name].ConfigFor() // what is spoken inside is between the client and the server
 		}
-		return g.certs[name].Config()
+		return g.certs[name].ConfigFor(d.protos...)
 	}
 	first := configOf(d.tls[0])
 	if len(slices.Compact(slices.Clone(d.tls))) == 1 {
@@ -89,6 +90,7 @@ func (g *generation) tlsOf(d *door) *tls.Config {
 func (h *House) listen(g *generation, d *door) frontend.ListenConfig {
 	return frontend.ListenConfig{
 		Address: *d.address, Freebind: d.free, Entries: d.entries, TLS: g.challengeable(g.tlsOf(d)), AcceptProxy: d.proxies, Loops: h.o.Loops, Listen: h.o.Listen,
+		H2C:     slices.Contains(d.protos, frontend.ProtocolHTTP2),
 		OnError: func(err error) { h.o.Log.Error("connections are not accepted for a moment", zap.Error(err)) },
 	}
 }
