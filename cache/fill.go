@@ -82,11 +82,12 @@ func (f *fill) promises() (*selection, bool) {
 	return f.choice, !f.doomed && f.phase == asking
 }
 
-// strayed notes that somebody does not wait any longer, and reports false when too many do not.
-func (f *fill) strayed() bool {
+// strayed notes that somebody does not wait any longer, and reports false when too many do not. Without personal it is also false where
+// too many wait.
+func (f *fill) strayed(personal bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.alone >= maxAlone {
+	if f.alone >= maxAlone || !personal && len(f.waiting) > maxAlone {
 		return false
 	}
 	f.alone++

@@ -63,6 +63,38 @@ func TestManyAskOnce(t *testing.T) {
 	})
 }
 
+// A few who ask for what nobody has asked for before may come to the server at once, no more than a few.
+func TestFewAskForThemselves(t *testing.T) {
+	bubble(t, 2, nil, func(r *rig) {
+		for _, c := range []struct {
+			clients, most int
+			cookie        string
+			slow          time.Duration
+		}{
+			{6, 1, "", doubt / 2},
+			{6, 6, "", time.Second},
+			{100, 1, "", time.Second},
+			{6, 1, "Cookie: a=b", doubt / 2},
+			{6, 6, "Cookie: a=b", time.Second},
+			{100, 1 + maxAlone, "Cookie: a=b", time.Second},
+		} {
+			r.slowly(c.slow, fresh)
+			var list []<-chan *answer
+			for i := range c.clients {
+				list = append(list, r.start(request{text: fmt.Sprintf("GET /%d-%v-%d\n%s", c.clients, c.slow, len(c.cookie), c.cookie), loop: i % 2}))
+			}
+			for _, a := range all(list) {
+				if a.err != nil || a.body != "hello" {
+					t.Fatalf("%+v: %q %v", c, a.body, a.err)
+				}
+			}
+			if n := r.asked(); n > c.most {
+				t.Errorf("%+v: asked %d times", c, n)
+			}
+		}
+	})
+}
+
 func TestManyAskOnceForWhatIsStale(t *testing.T) {
 	bubble(t, 2, nil, func(r *rig) {
 		r.answers("HTTP/1.1 200 OK\nCache-Control: max-age=2\nETag: \"1\"\n\nhello")
@@ -111,24 +143,30 @@ func TestPrivateAnswersDoNotQueue(t *testing.T) {
 	})
 }
 
-// Without cookies the answer is more likely for everybody. That it is not is learnt once, and remembered.
+// Without cookies the answer is more likely for everybody. A few do not wait to find out, a crowd does; that it is not is learnt once, and
+// remembered.
 func TestPrivateAnswersAreRememberedAsSuch(t *testing.T) {
 	bubble(t, 1, nil, func(r *rig) {
 		r.slowly(500*time.Millisecond, "HTTP/1.1 200 OK\nCache-Control: no-store\n\nhello")
-		six := func() time.Duration {
+		at := func(n int, path string) time.Duration {
 			began := time.Now()
 			var list []<-chan *answer
-			for range 6 {
-				list = append(list, r.start(request{text: "GET /page"}))
+			for range n {
+				list = append(list, r.start(request{text: "GET " + path}))
 			}
 			all(list)
 			return time.Since(began)
 		}
-		if took := six(); took > 1100*time.Millisecond {
+		if took := at(6, "/page"); took > 650*time.Millisecond { // timers are good to 50 ms
 			t.Errorf("the first six took %v", took)
 		}
-		if took := six(); took > 560*time.Millisecond {
-			t.Errorf("the next six took %v", took)
+		if took := at(60, "/other"); took < 990*time.Millisecond || took > 1100*time.Millisecond {
+			t.Errorf("a crowd took %v", took)
+		}
+		for _, path := range []string{"/page", "/other"} {
+			if took := at(60, path); took > 560*time.Millisecond {
+				t.Errorf("the next sixty of %s took %v", path, took)
+			}
 		}
 		sleep(121 * time.Second)
 		r.answers(fresh)
@@ -349,10 +387,11 @@ func TestCancelEndsTheWait(t *testing.T) {
 		l.Post(func() {
 			l.Go(loop.Func(func() { done <- r.exchange(x, request{text: "GET /page"}).err }))
 		})
-		time.Sleep(time.Second)
+		time.Sleep(20 * time.Millisecond)
+		began := time.Now()
 		l.Post(func() { x.Cancel() })
-		if err := <-done; !blames(err, h1.ByClient) {
-			t.Errorf("%v", err)
+		if err := <-done; !blames(err, h1.ByClient) || time.Since(began) > 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
 		}
 	})
 }

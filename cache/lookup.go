@@ -79,9 +79,9 @@ func (a *ask) answerOnlyIfCached() {
 	r.Header.AddString(statusField, statusName+"; detail=ONLY-IF-CACHED")
 }
 
-// What a request that may well be for one client alone does while another one for the same URL, of which nothing is known, is waiting for
-// its answer: it has cookies or credentials, and such answers are often private. It waits for a moment, in case the answer is for
-// everybody, and then a few of them ask for themselves.
+// What a request does while another one for the same URL, of which nothing is known, is waiting for its answer, which may turn out to be
+// for one client alone: it waits for a moment, in case the answer is for everybody, and then a few of them ask for themselves. With
+// cookies or credentials that is likely, so a few always do; without, only where there are no more than a few: a crowd waits.
 const (
 	doubt    = 50 * time.Millisecond
 	maxAlone = 8
@@ -104,7 +104,8 @@ func (a *ask) fetch(res *resource, old *entry, fwd string) error {
 	case a.c.store.marks.has(a.hash, a.now):
 		return a.send(nil, old, fwd)
 	}
-	doubtful := res == nil && (h.Has(h1.Cookie) || h.Has(h1.Authorization))
+	doubtful := res == nil
+	personal := h.Has(h1.Cookie) || h.Has(h1.Authorization)
 	var before *fill // that was not for us
 	for range 3 {
 		f, made, e := a.enter(res, before)
@@ -115,7 +116,7 @@ func (a *ask) fetch(res *resource, old *entry, fwd string) error {
 		if made {
 			return a.send(f, old, fwd)
 		}
-		p, err := a.await(f, doubtful)
+		p, err := a.await(f, doubtful, personal)
 		a.tick()
 		switch {
 		case a.cancelled:
@@ -188,8 +189,8 @@ func (a *ask) enter(res *resource, before *fill) (f *fill, made bool, e *entry) 
 }
 
 // await waits until the server has answered the fill's request, and returns how far it is then, or asking when there is a reason not to
-// wait any longer.
-func (a *ask) await(f *fill, doubtful bool) (phase, error) {
+// wait any longer. doubtful: there may be one, and personal: it is likely.
+func (a *ask) await(f *fill, doubtful, personal bool) (phase, error) {
 	x := a.x
 	x.Cancel = a.stop
 	defer func() { x.Cancel = nil }()
@@ -205,7 +206,7 @@ func (a *ask) await(f *fill, doubtful bool) (phase, error) {
 			patience = doubt
 		}
 		if !a.w.more.Wait(a.loop, patience) {
-			if f.strayed() {
+			if f.strayed(personal) {
 				f.part(a)
 				return asking, nil
 			}
