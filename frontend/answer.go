@@ -171,6 +171,9 @@ func (c *conn) send(e *exchange, f *Frontend) (goOn bool, err error) {
 	if x.Own.Len() > 0 {
 		overrule(x)
 	}
+	if e.hsts() != "" {
+		resp.Header.Del(h1.StrictTransportSecurity)
+	}
 	b = resp.Header.AppendTo(b)
 	b = x.Own.AppendTo(b)
 	if resp.Body != nil && resp.Length < 0 {
@@ -220,6 +223,7 @@ func (e *exchange) endHead(b []byte, date, goOn bool) []byte {
 	if date {
 		b = append(h1.AppendDate(append(b, "Date: "...), e.Loop.Unix()/1000), "\r\n"...)
 	}
+	b = e.addHSTS(b)
 	switch {
 	case !goOn:
 		b = append(b, "Connection: close\r\n"...)
@@ -343,7 +347,7 @@ func (c *conn) tunnel(e *exchange, f *Frontend) {
 	server := x.Resp.Tunnel
 	b := h1.AppendStatusLine(x.Loop.Small(), &x.Resp)
 	b = x.Resp.Header.AppendTo(b)
-	b = x.Own.AppendTo(b)
+	b = e.addHSTS(x.Own.AppendTo(b))
 	b = append(b, "Connection: upgrade\r\nUpgrade: "...)
 	b = append(append(b, x.Req.Upgrade...), "\r\n\r\n"...)
 	x.Note.Status = x.Resp.Status

@@ -16,6 +16,8 @@ type Options struct {
 	Relay Relayer
 	// Direct finds them for routes that leave the cache out. nil: as Backend.
 	Direct func(name string) h1.RoundTripper
+	// Hidden are request fields that no client may send, because servers believe what they say. nil: there are none.
+	Hidden Hidden
 	// Challenge returns the answer to a CA that asks in the clear for a path on a host, to see whether the host is ours (RFC 8555 8.3), if
 	// there is one. It may park on the loop. nil: nobody asks.
 	Challenge func(l *loop.Loop, host, path string) (answer string, ok bool)

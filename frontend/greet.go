@@ -76,6 +76,9 @@ func (c *conn) greet() error {
 	defer r.greeters.remove(c)
 	c.C.SetWriteTimeout(request)
 	err := c.T.Handshake()
+	if err != nil {
+		c.under.refused(c, err)
+	}
 	if e := c.C.Drain(); err == nil { // after a failure: the alert
 		err = e
 	}
@@ -84,7 +87,9 @@ func (c *conn) greet() error {
 	}
 	if err == nil {
 		c.greeting = false
+		c.begin(c.under)
 		c.C.SetReadTimeout(request) // for the first request
 	}
+	c.under = nil
 	return err
 }

@@ -32,6 +32,9 @@ type conn struct {
 	now        *exchange // under way
 	h2         *http2    // nil while HTTP/1 is spoken
 
+	session *session      // what its TLS handshake has settled; nil in the clear, and before
+	under   *ListenConfig // what it came in under, until then
+
 	older, newer *conn // among those in their handshake
 	greets       bool  // is one of them
 }
@@ -187,6 +190,10 @@ func (r *room) take(c *conn) *exchange {
 	e.Peer, e.Local = c.peer, c.local
 	e.Inform = e.inform
 	e.Req.Secure = c.T != nil
+	e.TLS = nil
+	if c.session != nil {
+		e.TLS = &c.session.state
+	}
 	return e
 }
 
@@ -260,7 +267,9 @@ func (e *exchange) serve(v *ListenConfig, begin int64) bool {
 	f.Stats.Active.Add(1)
 	e.Note.Frontend = f.c.Name
 	tameRanges(&e.Req.Header)
-	if e.entry.Redirect {
+	if err = e.conn.admit(e.entry, &e.Exchange); err != nil {
+		// it is refused
+	} else if e.entry.Redirect {
 		if err = answerRedirect(&e.Exchange, 301, toHTTPS); err == nil {
 			f.answers.Response(&e.Exchange)
 		}

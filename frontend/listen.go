@@ -17,6 +17,10 @@ type Entry struct {
 	Frontend *Frontend
 	// Redirect answers every request with a redirect to the same URL over TLS.
 	Redirect bool
+	// Policy is that of its tls block; nil where that demands nothing of clients.
+	Policy *Policy
+	// HSTS is the value of Strict-Transport-Security in every answer over TLS. "": what the server sends is left alone.
+	HSTS string
 }
 
 // ListenConfig is an address and who takes what comes in there.
@@ -35,6 +39,10 @@ type ListenConfig struct {
 	Hold bool
 	// OnError is told, on a loop, when accepting fails for want of descriptors or memory. nil: nobody is.
 	OnError func(error)
+	// OnRefusal is told, on a loop, why a TLS handshake failed. nil: nobody is.
+	OnRefusal func(peer netip.AddrPort, err error)
+	// HTTP3 is the TLS configuration of HTTP/3, which is spoken over UDP on the same port then. nil: it is not spoken.
+	HTTP3 *tls.Config
 	// AcceptProxy lists the networks from where connections have to begin with a PROXY header; from elsewhere none are taken then. Empty:
 	// there are no such headers.
 	AcceptProxy []netip.Prefix
@@ -298,7 +306,7 @@ func (r *room) serve(s loop.Socket, at seat) {
 	c := &conn{room: r, seat: at, began: r.l.Unix(), since: r.l.Now(), peer: lc.Remote(), tcp: v.tcp(), announcing: len(v.AcceptProxy) > 0}
 	c.Init(lc, nil, h1.ByClient)
 	if v.TLS != nil && !c.announcing {
-		c.secure(v.TLS)
+		c.secure(v)
 	}
 	c.next = r.first
 	if r.first != nil {

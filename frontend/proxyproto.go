@@ -105,19 +105,20 @@ func (c *conn) announce() bool {
 	}
 	c.C.SetReadTimeout(f.t.Request)
 	if v.TLS != nil {
-		c.secure(v.TLS)
+		c.secure(v)
 	}
 	return true
 }
 
 // secure puts TLS on a connection of which something may have been read already.
-func (c *conn) secure(config *tls.Config) {
+func (c *conn) secure(v *ListenConfig) {
 	transport := net.Conn(c.C)
 	if b := c.Unread(); len(b) > 0 {
 		transport = &begun{Conn: c.C, read: bytes.Clone(b)}
 		c.Discard(len(b))
 	}
-	c.Init(c.C, tls.Server(transport, config), h1.ByClient)
+	c.Init(c.C, tls.Server(transport, v.TLS), h1.ByClient)
+	c.under = v
 	c.greeting = true
 }
 

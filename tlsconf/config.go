@@ -5,7 +5,10 @@
 //	listener := tls.NewListener(l, certs.Config())
 package tlsconf
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Config is a set of certificates and how they are served.
 type Config struct {
@@ -41,7 +44,17 @@ type Config struct {
 
 	// StrictSNI refuses clients that name no host, and hosts without a certificate. Without it clients that name no host get the
 	// first certificate; an unknown name is always refused.
+	// A request for another host than the one the TLS connection was made for is answered with 421 then.
 	StrictSNI bool `hcl:"strict_sni,optional"`
+
+	// HSTS tells browsers to come back by https only, for so long: "730d" adds "Strict-Transport-Security: max-age=63072000" to
+	// every answer over TLS, gatehouse's own pages and redirects too, in the place of what a server sends; nothing is added in the
+	// clear. Browsers do not forget it when it is taken out of the configuration: to withdraw it, set a time as short as "1s" and
+	// leave it for as long as the old one lasts. "0s", the default, leaves the header to the servers.
+	HSTS time.Duration `hcl:"hsts,optional"`
+
+	// ClientAuth asks clients for a certificate of their own.
+	ClientAuth *ClientAuth `hcl:"client_auth,block"`
 
 	// StateDir is where the internal CA lives. Set by the house, from global.state_dir.
 	StateDir string

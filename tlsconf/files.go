@@ -126,6 +126,23 @@ func (f *files) served() []served {
 	return all
 }
 
+// refusedFile is a file that cannot be used as it is now.
+type refusedFile struct{ path, problem string }
+
+// refused lists the files that cannot be used as they are now, in their order; what is wrong with all of them comes first.
+func (f *files) refused() *[]refusedFile {
+	var list []refusedFile
+	if f.lost != "" {
+		list = append(list, refusedFile{f.c.Certificate, f.lost})
+	}
+	for _, path := range f.order {
+		if why := f.byPath[path].failed; why != "" {
+			list = append(list, refusedFile{path, why})
+		}
+	}
+	return &list
+}
+
 // load reads one file anew.
 func (f *files) load(path string, now time.Time) (certs []*tls.Certificate, digest [sha256.Size]byte, bad faults) {
 	text, mode, fl := readFile(path)

@@ -1,6 +1,7 @@
 package tlsconf
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -142,11 +143,12 @@ func write(t testing.TB, dir, name, text string) string {
 // shake makes the two shake hands and returns what the client saw, and both errors. The client reads until the server closes, so that it has its tickets.
 func shake(t *testing.T, server, client *tls.Config) (cs tls.ConnectionState, clientErr, serverErr error) {
 	t.Helper()
-	a, b := net.Pipe()
+	near, far := net.Pipe()
 	// Both may be writing when the client gives up in the middle.
 	limit := time.Now().Add(20 * time.Second)
-	a.SetDeadline(limit)
-	b.SetDeadline(limit)
+	near.SetDeadline(limit)
+	far.SetDeadline(limit)
+	a, b := newQueued(near), newQueued(far)
 	done := make(chan error)
 	go func() {
 		s := tls.Server(b, server)
@@ -164,4 +166,34 @@ func shake(t *testing.T, server, client *tls.Config) (cs tls.ConnectionState, cl
 	cs = c.ConnectionState()
 	a.Close()
 	return cs, clientErr, <-done
+}
+
+// queued is a pipe whose Write does not wait for the reader, as sockets have it: in TLS both sides may write at once, as in a resumption
+// with a large ticket.
+type queued struct {
+	net.Conn
+	out  chan []byte
+	sent chan struct{}
+}
+
+func newQueued(c net.Conn) *queued {
+	q := &queued{c, make(chan []byte, 100), make(chan struct{})}
+	go func() {
+		defer close(q.sent)
+		for b := range q.out {
+			q.Conn.Write(b)
+		}
+	}()
+	return q
+}
+
+func (q *queued) Write(b []byte) (int, error) {
+	q.out <- bytes.Clone(b)
+	return len(b), nil
+}
+
+func (q *queued) Close() error {
+	close(q.out)
+	<-q.sent
+	return q.Conn.Close()
 }

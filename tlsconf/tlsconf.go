@@ -6,8 +6,10 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +28,8 @@ type Certificates struct {
 	files   *files     // nil for internal
 	ca      *authority // nil for files
 	acme    *acmeBlock // nil without an acme block
+	clients *clients   // nil when clients are not asked for certificates
+	refused atomic.Pointer[[]refusedFile]
 
 	cancel context.CancelFunc
 	work   sync.WaitGroup
@@ -53,10 +57,19 @@ func New(ctx context.Context, c *Config, log *zap.Logger) (*Certificates, error)
 	if err := certs.load(time.Now()); err != nil {
 		return nil, fmt.Errorf("tls %q: %w", c.Name, err)
 	}
+	if c.ClientAuth != nil {
+		var err error
+		if certs.clients, err = openClients(c.ClientAuth, time.Now(), certs.log, certs.plainConfig); err != nil {
+			return nil, fmt.Errorf("tls %q: client_auth: %w", c.Name, err)
+		}
+	}
 	certs.config = certs.ConfigFor("http/1.1")
 
 	ctx, certs.cancel = context.WithCancel(ctx)
 	certs.work.Go(func() { certs.tickets.keep(ctx) })
+	if certs.clients != nil {
+		certs.work.Go(func() { certs.clients.watch(ctx, own.Watch) })
+	}
 	if certs.acme != nil {
 		certs.work.Go(func() { certs.acme.attend(ctx) })
 	}
@@ -84,6 +97,7 @@ func (c *Certificates) load(now time.Time) error {
 	}
 	c.files = newFiles(c.c)
 	_, bad := c.files.read(true, now)
+	c.refused.Store(c.files.refused())
 	all := c.files.served()
 	if len(all) == 0 && c.c.ACME == nil {
 		var errs []error
@@ -114,8 +128,17 @@ func (c *Certificates) load(now time.Time) error {
 func (c *Certificates) Config() *tls.Config { return c.config }
 
 // ConfigFor returns a configuration of its own that offers the given application protocols (ALPN, RFC 7301), the preferred one
-// first; none for a relay that does not care. Certificates and tickets are the same as Config's.
+// first; none for a relay that does not care. Certificates and tickets are the same as Config's. Where clients are asked for certificates,
+// it has a GetConfigForClient, which whoever puts another one in its place must call.
 func (c *Certificates) ConfigFor(protos ...string) *tls.Config {
+	if c.clients != nil {
+		return c.clients.config(protos)
+	}
+	return c.plainConfig(protos)
+}
+
+// plainConfig is ConfigFor without a word about clients.
+func (c *Certificates) plainConfig(protos []string) *tls.Config {
 	t := c.c.serverConfig()
 	t.NextProtos = protos
 	t.GetCertificate = c.certificate
@@ -148,6 +171,24 @@ func (c *Certificates) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate
 // Tickets returns what seals the session tickets, for the Config of the generation that takes over.
 func (c *Certificates) Tickets() *Tickets { return c.tickets }
 
+// ClientRules returns a number that changes whenever what makes the certificates of clients good may have changed, 0 where clients are not
+// asked for any.
+func (c *Certificates) ClientRules() uint64 {
+	if c.clients == nil {
+		return 0
+	}
+	return c.clients.trust.Load().version
+}
+
+// JudgeClient says what is wrong with the certificates a client has shown, by the rules of this moment; nil when nothing is. None at all
+// are wrong in mode "require" only.
+func (c *Certificates) JudgeClient(shown []*x509.Certificate) error {
+	if c.clients == nil {
+		return nil
+	}
+	return c.clients.verdict(shown)
+}
+
 // RootPEM returns the root certificate of the internal CA as PEM, for clients to trust; nil without an internal CA.
 func (c *Certificates) RootPEM() []byte {
 	if c.ca == nil {
@@ -175,15 +216,28 @@ type Status struct {
 	Key         string   // "ECDSA P-256", "RSA 2048"
 	NotBefore   time.Time
 	NotAfter    time.Time
-	State       string   // "valid", "expires soon", "expired" or "not yet valid"
+	State       string   // "valid", "expires soon", "expired", "not yet valid" or "not usable"
 	Fingerprint [32]byte // SHA-256 of the certificate
 	Default     bool     // served to clients that name no host
+	Problem     string   // why what is in the file now is not served; "" when it is
 }
 
-// List describes the certificates being served, in the order of their files.
+// stateRefused is the state of a file that nothing is served of.
+const stateRefused = "not usable"
+
+// List describes the certificates being served, in the order of their files. At its end are files that nothing is served of, with their
+// problem and without names.
 func (c *Certificates) List() []Status {
 	x, now := c.index.Load(), time.Now()
 	out := make([]Status, 0, len(x.all))
+	problems := map[string]string{}
+	var refused []refusedFile
+	if r := c.refused.Load(); r != nil {
+		refused = *r
+		for _, f := range refused {
+			problems[f.path] = f.problem
+		}
+	}
 	for _, s := range x.all {
 		l := s.cert.Leaf
 		out = append(out, Status{
@@ -191,7 +245,18 @@ func (c *Certificates) List() []Status {
 			NotBefore: l.NotBefore, NotAfter: l.NotAfter, State: string(lifeOf(l, now)),
 			Fingerprint: sha256.Sum256(l.Raw),
 			Default:     !c.c.StrictSNI && (x.first.ec == s.cert || x.first.rsa == s.cert),
+			Problem:     problems[s.file],
 		})
+	}
+	for _, f := range refused {
+		if !slices.ContainsFunc(x.all, func(s served) bool { return s.file == f.path }) {
+			out = append(out, Status{File: f.path, State: stateRefused, Problem: f.problem})
+		}
+	}
+	if c.clients != nil {
+		if p := c.clients.problem(); p != "" {
+			out = append(out, Status{File: c.c.ClientAuth.CA, State: stateRefused, Problem: p})
+		}
 	}
 	return out
 }

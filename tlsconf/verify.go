@@ -19,7 +19,7 @@ type Problem struct {
 // Verify reads the certificate files of c and returns everything that is wrong with them and with c: what "gatehouse validate" says. A bad file
 // among good ones is an error here, where New leaves it out.
 func Verify(c *Config) []Problem {
-	out := c.contradictions()
+	out := append(c.contradictions(), c.verifyClients()...)
 	if c.ACME != nil {
 		if f := c.ACME.verifyRoots(); f != nil {
 			out = append(out, Problem{Field: &c.ACME.TrustedRoots, Problem: f.Error(), Remedy: f.remedy})
@@ -35,6 +35,22 @@ func Verify(c *Config) []Problem {
 			p.Field = &c.Key
 		}
 		out = append(out, p)
+	}
+	return out
+}
+
+// verifyClients reads the files of client_auth.
+func (c *Config) verifyClients() (out []Problem) {
+	a := c.ClientAuth
+	if a == nil || a.CA == "" {
+		return nil
+	}
+	_, ca, crl := readTrust(a, time.Now())
+	for _, f := range ca {
+		out = append(out, Problem{Field: &a.CA, Problem: f.Error(), Remedy: f.remedy, Warning: f.warning})
+	}
+	for _, f := range crl {
+		out = append(out, Problem{Field: &a.CRL, Problem: f.Error(), Remedy: f.remedy, Warning: f.warning})
 	}
 	return out
 }
@@ -68,6 +84,9 @@ func (c *Config) contradictions() []Problem {
 	if len(c.Hosts) > 0 && !c.Internal && c.ACME == nil {
 		out = append(out, Problem{Field: &c.Hosts, Warning: true, Problem: "hosts has no effect here: the names are those in the certificate files",
 			Remedy: "Leave it out, or set internal = true."})
+	}
+	if c.HSTS < 0 || c.HSTS > 0 && c.HSTS < time.Second {
+		bad(&c.HSTS, fmt.Sprintf("hsts %s is no number of seconds", c.HSTS), `Write a time such as "730d", or leave it out.`)
 	}
 	if c.Profile == Modern && c.MinVersion == tls.VersionTLS12 {
 		bad(&c.MinVersion, `min_version "1.2" contradicts profile "modern", which is TLS 1.3 only`, `Leave one of them out, or choose profile = "intermediate".`)

@@ -23,17 +23,41 @@ var errWatchLost = errors.New("a watched directory was moved or removed")
 
 // watch takes up changed certificate files until ctx ends. From its start on it owns c.files and the index.
 func (c *Certificates) watch(ctx context.Context) {
+	reviewed := time.Now()
+	watchFiles(ctx, c.c.Watch, c.log, watched{
+		dirs:    c.files.dirs,
+		changed: c.reread,
+		poll: func(now time.Time) {
+			if x := c.index.Load(); !x.turn.IsZero() && now.After(x.turn) {
+				c.reindex(x.all, now)
+			}
+			if now.Sub(reviewed) >= reviewEvery {
+				reviewed = now
+				c.review(now)
+			}
+		},
+	})
+}
+
+// watched is what a watch looks at and tells.
+type watched struct {
+	dirs    func() []string     // to watch, as things are now
+	changed func(force bool)    // reads what has changed; with force, also what looks unchanged from outside
+	poll    func(now time.Time) // once a minute
+}
+
+// watchFiles calls w after each change, and once a minute, until ctx ends.
+func watchFiles(ctx context.Context, notify func(ctx context.Context, dirs []string, changed func()) error, log *zap.Logger, w watched) {
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
-	reviewed := time.Now()
 	told := false
 	for {
-		dirs := c.files.dirs()
+		dirs := w.dirs()
 		events := make(chan struct{}, 1)
 		ended := make(chan error, 1)
 		watching, stop := context.WithCancel(ctx)
 		go func() { // kernelEvents, or what the configuration puts in its place
-			ended <- c.c.Watch(watching, dirs, func() {
+			ended <- notify(watching, dirs, func() {
 				select {
 				case events <- struct{}{}:
 				default:
@@ -53,24 +77,17 @@ func (c *Certificates) watch(ctx context.Context) {
 				alive = false
 				if err != nil && ctx.Err() == nil && !told {
 					told = true
-					c.log.Warn("certificate files are looked at once a minute only", zap.Error(err))
+					log.Warn("certificate files are looked at once a minute only", zap.Error(err))
 				}
 			case <-events:
 				awaitSilence(ctx, events)
-				c.reread(true)
+				w.changed(true)
 			case <-poll.C:
-				c.reread(false)
-				now := time.Now()
-				if x := c.index.Load(); !x.turn.IsZero() && now.After(x.turn) {
-					c.reindex(x.all, now)
-				}
-				if now.Sub(reviewed) >= reviewEvery {
-					reviewed = now
-					c.review(now)
-				}
+				w.changed(false)
+				w.poll(time.Now())
 				again = !alive
 			}
-			again = again || !slices.Equal(dirs, c.files.dirs())
+			again = again || !slices.Equal(dirs, w.dirs())
 		}
 		stop()
 		if alive {
@@ -103,6 +120,7 @@ func awaitSilence(ctx context.Context, events <-chan struct{}) {
 func (c *Certificates) reread(force bool) {
 	now := time.Now()
 	changed, bad := c.files.read(force, now)
+	c.refused.Store(c.files.refused())
 	for _, f := range bad {
 		if f.warning {
 			c.log.Warn(f.problem, zap.String("file", f.file), zap.String("remedy", f.remedy))

@@ -32,6 +32,9 @@ type door struct {
 // bind adds a frontend to the door of an address.
 func (g *generation) bind(f *frontend.Frontend, b *frontend.Bind) {
 	e := frontend.Entry{Frontend: f, Redirect: b.Redirect != ""}
+	if c := g.certs[b.TLS]; c != nil {
+		e.Policy, e.HSTS = c.policy, c.hsts
+	}
 	grace := f.Grace()
 	for _, d := range g.doors {
 		if *d.address == b.Address {
@@ -75,13 +78,11 @@ func (g *generation) tlsOf(d *door) *tls.Config {
 	}
 	c := first.Clone()
 	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		best, most := 0, 0
-		for i, e := range d.entries {
-			if m := e.Frontend.Serves(hello.ServerName); m > most {
-				best, most = i, m
-			}
+		own := configs[frontend.Choose(d.entries, hello.ServerName)]
+		if own.GetConfigForClient != nil { // it asks for certificates
+			return own.GetConfigForClient(hello)
 		}
-		return configs[best], nil
+		return own, nil
 	}
 	return c
 }
@@ -91,7 +92,8 @@ func (h *House) listen(g *generation, d *door) frontend.ListenConfig {
 	return frontend.ListenConfig{
 		Address: *d.address, Freebind: d.free, Entries: d.entries, TLS: g.challengeable(g.tlsOf(d)), AcceptProxy: d.proxies, Loops: h.o.Loops, Listen: h.o.Listen,
 		H2C:     slices.Contains(d.protos, frontend.ProtocolHTTP2),
-		OnError: func(err error) { h.o.Log.Error("connections are not accepted for a moment", zap.Error(err)) },
+		OnError:   func(err error) { h.o.Log.Error("connections are not accepted for a moment", zap.Error(err)) },
+		OnRefusal: h.tellRefusal,
 	}
 }
 

@@ -38,7 +38,9 @@ type generation struct {
 // certificates are those of a tls block, and what they were made of.
 type certificates struct {
 	*tlsconf.Certificates
-	of tlsconf.Config
+	of     tlsconf.Config
+	policy *frontend.Policy // nil: nothing is demanded of clients
+	hsts   string
 }
 
 // build makes the generation of f, which takes over from old what stays as it is; old is nil for the first one. When it fails, all that
@@ -113,14 +115,15 @@ func (h *House) loadCertificates(g, old *generation, bad *faults) {
 		}
 		made := &certificates{of: own}
 		own.Watch, own.Keeper = h.o.Watch, g.keeper
-		if was != nil {
-			own.Tickets = was.Tickets()
+		if was != nil && reflect.DeepEqual(was.of.ClientAuth, own.ClientAuth) {
+			own.Tickets = was.Tickets() // under other rules for clients they would be good for nothing
 		}
 		var err error
 		if made.Certificates, err = tlsconf.New(h.ctx, &own, h.o.Log); err != nil {
 			bad.add(c, err, "Nothing can be served with this block as it is.")
 			continue
 		}
+		made.policy, made.hsts = policyOf(made.Certificates, c), hstsOf(c)
 		g.certs[c.Name] = made
 	}
 }
@@ -154,6 +157,7 @@ func (h *House) buildPools(g, old *generation, bad *faults) {
 }
 
 func (h *House) buildFronts(g, old *generation) {
+	hidden := hiddenIn(g.file)
 	pools := g.pools // and no more of g: exchanges keep their frontend, which keeps this
 	for _, c := range g.file.Frontends {
 		kept := g.caches[c.Cache]
@@ -170,6 +174,7 @@ func (h *House) buildFronts(g, old *generation) {
 			next, o.Relay = kept.inFront(p), p
 			o.Usable, o.HTTPClose, o.Timeouts = p.Usable, p.HTTPClose(), p.Timeouts()
 		}
+		o.Hidden = hidden
 		f := frontend.New(c, next, o)
 		g.fronts[c.Name] = f
 		for _, b := range c.Binds {

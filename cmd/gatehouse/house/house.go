@@ -63,6 +63,8 @@ type House struct {
 	gen     atomic.Pointer[generation]
 	wishes  *wishes
 
+	refusals refusals
+
 	ctx    context.Context // ends when nothing of the house shall go on
 	cancel context.CancelFunc
 	after  sync.WaitGroup // what is left to do for generations of the past
