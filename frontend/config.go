@@ -21,7 +21,8 @@ type Config struct {
 	// backend has the same mode.
 	Mode h1.Mode `hcl:"mode,optional" default:"http"`
 
-	// Bind is an address to listen on.
+	// Bind is an address to listen on. A frontend with hosts and without a bind listens on ":443", with tls "auto", and on ":80", from where
+	// clients are led to https. If nobody has written a tls block of that name, it obtains certificates from Let's Encrypt.
 	Binds []*Bind `hcl:"bind,block"`
 
 	// Hosts lists the names this frontend serves, "*.example.com" for all names one level below. Frontends may share an

@@ -16,12 +16,8 @@ func (c *Config) Check(bad func(field any, problem, remedy string)) {
 	for _, b := range c.Binds {
 		redirects = redirects && b.Redirect != ""
 	}
-	switch {
-	case len(c.Binds) > 0:
-	case len(c.Hosts) > 0:
-		bad(c, "hosts and no bind", `Certificates by ACME, which would make this enough, do not exist yet. Add bind ":443" { tls = tls.NAME } and bind ":80" { redirect = "https" }.`)
-	default:
-		bad(c, "frontend without a bind", `Nobody could come in. Add bind ":80" {}.`)
+	if len(c.Binds) == 0 {
+		bad(c, "frontend without a bind", `Nobody could come in. Add bind ":80" {}; or hosts = ["www.example.com"] alone, for https with certificates from Let's Encrypt.`)
 	}
 	if c.Backend == "" && len(c.Routes) == 0 && !redirects {
 		bad(&c.Backend, "frontend without a backend", "Nobody would answer. Write backend = backend.NAME, or add a route.")

@@ -42,7 +42,7 @@ func TestFrontendNeedsADoorAndAnAnswer(t *testing.T) {
 		{"bind without backend", Config{Binds: []*Bind{plain}}, "without a backend"},
 		{"redirect and another bind", Config{Binds: []*Bind{https, plain}}, "without a backend"},
 		{"no bind", Config{Backend: "farm"}, "without a bind"},
-		{"no bind but hosts", Config{Hosts: []string{"example.com"}, Backend: "farm"}, "hosts and no bind"},
+		{"no bind but hosts", Config{Hosts: []string{"example.com"}, Backend: "farm"}, "frontend without a bind"},
 		{"negative limit", Config{Binds: []*Bind{plain}, Backend: "farm", MaxConnections: -1}, "max_connections"},
 	} {
 		if got := complaints(c.config.Check); !strings.Contains(got, c.want) || c.want == "" && got != "" {

@@ -110,7 +110,7 @@ type DNSKind uint8
 
 // The ways.
 const (
-	RFC2136 DNSKind = iota
+	RFC2136 DNSKind = iota + 1
 	Exec
 )
 
@@ -144,7 +144,7 @@ func (i *Issue) UnmarshalText(b []byte) error {
 
 // String returns the word of the configuration.
 func (k DNSKind) String() string {
-	if int(k) < len(dnsKinds) {
+	if k > 0 && int(k) < len(dnsKinds) {
 		return dnsKinds[k]
 	}
 	return fmt.Sprintf("DNSKind(%d)", uint8(k))
@@ -156,7 +156,7 @@ func (k DNSKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil 
 // UnmarshalText reads "rfc2136" or "exec".
 func (k *DNSKind) UnmarshalText(b []byte) error {
 	for n, word := range dnsKinds {
-		if string(b) == word {
+		if string(b) == word && word != "" {
 			*k = DNSKind(n)
 			return nil
 		}

@@ -67,6 +67,10 @@ type Global struct {
 	// servers.
 	StateDir string `hcl:"state_dir,optional" default:"/var/lib/gatehouse" path:"true"`
 
+	// AllowExec lets programs be run that the configuration names, such as dns "exec" of acme. Whoever may change the configuration can run
+	// programs as gatehouse then.
+	AllowExec bool `hcl:"allow_exec,optional"`
+
 	// PIDFile is a file that holds the process's number while it runs. Without it, none is written.
 	PIDFile string `hcl:"pid_file,optional" path:"true"`
 }

@@ -151,6 +151,7 @@ func load(sources []source, o Options, diags *Diagnostics) *File {
 	}
 	d.decode(bodies)
 	d.file.split()
+	d.automatic()
 	d.check()
 	d.cross()
 	return d.file

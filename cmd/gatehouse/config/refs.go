@@ -99,6 +99,7 @@ func (d *decoder) cross() {
 	d.ports()
 	d.unused()
 	d.redirects()
+	d.certificates()
 	if len(d.file.Frontends) == 0 && len(d.diags.order) > 0 && len(d.diags.broken) == 0 {
 		d.diags.put(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: "no frontend",
 			Detail: "Nobody could come in. Add a frontend block, or a listen block, which is a frontend and a backend in one."})
