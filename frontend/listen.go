@@ -37,6 +37,8 @@ type ListenConfig struct {
 	Freebind bool
 	// Hold opens the address and leaves whoever comes in the kernel's queue until Open.
 	Hold bool
+	// Handed is the descriptor of a socket that listens on the address already, which is the listener's from then on. 0: there is none.
+	Handed int
 	// OnError is told, on a loop, when accepting fails for want of descriptors or memory. nil: nobody is.
 	OnError func(error)
 	// OnRefusal is told, on a loop, why a TLS handshake failed. nil: nobody is.
@@ -64,8 +66,9 @@ type Listener struct {
 	failing atomic.Bool // the end is near, and monitors are told
 	conns   sync.WaitGroup
 
-	held []loop.Socket // came before Open
-	hold bool
+	handed int           // ListenConfig.Handed, until it is used
+	held   []loop.Socket // came before Open
+	hold   bool
 }
 
 // room is what a listener owns on one loop.
@@ -80,7 +83,7 @@ type room struct {
 
 // Listen opens the address.
 func Listen(c ListenConfig) (*Listener, error) {
-	n := &Listener{loops: c.Loops, l: c.Loops[0], hold: c.Hold}
+	n := &Listener{loops: c.Loops, l: c.Loops[0], hold: c.Hold, handed: c.Handed}
 	c.proxies = newMonitorSet(c.AcceptProxy)
 	n.view.Store(&c)
 	for _, l := range c.Loops {
@@ -102,6 +105,7 @@ func (n *Listener) listen() (loop.Addr, error) {
 	c := n.view.Load()
 	at := c.Address
 	at.Free = c.Freebind
+	at.Handed, n.handed = n.handed, 0
 	if c.Listen != nil {
 		in, err := c.Listen(n.l, at, n.accept)
 		if err != nil {
@@ -351,6 +355,10 @@ const quiet = 500 * time.Millisecond
 // Shutdown stops listening. Connections end after the exchange that is under way, idle ones after a moment. Wait waits for them.
 func (n *Listener) Shutdown() {
 	n.Fail()
+	n.shut()
+}
+
+func (n *Listener) shut() {
 	if n.closing.Swap(true) {
 		return
 	}

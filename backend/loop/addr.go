@@ -15,6 +15,7 @@ type Addr struct {
 	Path           string // "unix:PATH"
 	FD             string // "fd@N" or "fd@NAME" of an environment variable holding N
 	Free           bool   // to Listen on: this machine may not have the address yet (IP_FREEBIND)
+	Handed         int    // to Listen on: the descriptor of a socket that listens there already, which is the listener's then; 0: none
 }
 
 // ParseAddr reads "192.168.1.1:80", "[::1]:80", ":80" (or "*:80"), "localhost:80", "unix:/path" and

@@ -17,6 +17,7 @@ type Listener struct {
 	nl     net.Listener
 	paused bool
 	closed bool
+	lent   bool     // the file of a unix socket is somebody else's to remove
 	active bool     // Run is under way, or about to be
 	queue  []Socket // accepted while paused, where the platform's listener cannot wait
 
@@ -54,6 +55,24 @@ func (n *Listener) Resume() {
 	}
 }
 
+// Descriptor returns a further descriptor of the listening socket, for another process to go on with. It is the caller's. On the loop.
+func (n *Listener) Descriptor() (*os.File, error) {
+	switch {
+	case n.closed:
+		return nil, ErrClosed
+	case n.nl == nil:
+		return n.file()
+	}
+	f, ok := n.nl.(interface{ File() (*os.File, error) })
+	if !ok {
+		return nil, errors.New("a listener without a descriptor")
+	}
+	return f.File()
+}
+
+// Lend says whether the file of a unix socket stays when the listener closes, since another process listens there. On the loop.
+func (n *Listener) Lend(on bool) { n.lent = on }
+
 // Close stops listening, and removes the file of a unix socket. On the loop.
 func (n *Listener) Close() error {
 	if n.closed {
@@ -66,7 +85,7 @@ func (n *Listener) Close() error {
 	n.queue = nil
 	delete(n.l.listeners, n)
 	n.closeSocket()
-	if n.addr.Path != "" {
+	if n.addr.Path != "" && !n.lent {
 		os.Remove(n.addr.Path)
 	}
 	return nil

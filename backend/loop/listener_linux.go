@@ -22,7 +22,7 @@ func (l *Loop) Listen(a Addr, accept func(Socket)) (*Listener, error) {
 		return nil, err
 	}
 	n := &Listener{l: l, addr: a, accept: accept}
-	n.addr.Free = false
+	n.addr.Free, n.addr.Handed = false, 0
 	if sa, err := syscall.Getsockname(fd); err == nil && a.Path == "" {
 		if got := addrOf(sa); got.IsValid() {
 			n.addr = n.addr.WithPort(got.Port())
@@ -44,7 +44,7 @@ func (l *Loop) Listen(a Addr, accept func(Socket)) (*Listener, error) {
 		err = <-started
 	}
 	if err != nil {
-		if a.Path != "" {
+		if a.Path != "" && a.Handed == 0 {
 			os.Remove(a.Path)
 		}
 		return nil, err
@@ -54,6 +54,8 @@ func (l *Loop) Listen(a Addr, accept func(Socket)) (*Listener, error) {
 
 func listenSocket(a Addr) (int, error) {
 	switch {
+	case a.Handed > 0:
+		return prepared(a.Handed, a.String())
 	case a.FD != "":
 		return inherited(a.FD)
 	case a.Host != "":
@@ -123,20 +125,53 @@ func inherited(name string) (int, error) {
 			return -1, errors.New("fd@" + name + ": neither a number nor an environment variable with one")
 		}
 	}
-	if on, err := syscall.GetsockoptInt(n, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN); err != nil || on == 0 {
+	if !listens(n) {
 		return -1, errors.New("fd@" + name + ": not a listening socket")
 	}
-	d, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(n), syscall.F_DUPFD_CLOEXEC, 0)
+	fd, err := duplicate(n)
+	if err != nil {
+		return -1, err
+	}
+	return prepared(fd, "fd@"+name)
+}
+
+// listens reports whether a descriptor is that of a listening socket.
+func listens(fd int) bool {
+	on, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
+	return err == nil && on != 0
+}
+
+// duplicate returns another descriptor of the same socket.
+func duplicate(fd int) (int, error) {
+	d, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, 0)
 	if errno != 0 {
 		return -1, os.NewSyscallError("fcntl", errno)
 	}
-	fd := int(d)
+	return int(d), nil
+}
+
+// prepared makes a descriptor somebody else has opened fit for a loop. It is closed when it fails.
+func prepared(fd int, name string) (int, error) {
+	if !listens(fd) {
+		syscall.Close(fd)
+		return -1, errors.New(name + ": not a listening socket")
+	}
+	syscall.CloseOnExec(fd)
 	if err := syscall.SetNonblock(fd, true); err != nil {
 		syscall.Close(fd)
 		return -1, os.NewSyscallError("fcntl", err)
 	}
 	syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1) // for accepted sockets; no matter if it is none of TCP
 	return fd, nil
+}
+
+// file returns a further descriptor of the socket.
+func (n *Listener) file() (*os.File, error) {
+	fd, err := duplicate(n.c.fd)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), n.addr.String()), nil
 }
 
 // acceptBurst is how many connections are accepted before the other tasks have their turn.
@@ -171,10 +206,8 @@ func (n *Listener) closeSocket() {
 		n.nl.Close()
 		return
 	}
-	if n.addr.FD != "" {
-		// The one who passed the descriptor on holds it still, so closing ours does not take it out of the epoll; and
-		// the next duplicate with this number could not be added.
-		syscall.EpollCtl(n.l.ep, syscall.EPOLL_CTL_DEL, n.c.fd, nil)
-	}
+	// Somebody else may hold the socket too: who passed it to us, or whom we passed it to. Then closing ours does not take it out of the
+	// epoll, and the next descriptor with this number could not be added.
+	syscall.EpollCtl(n.l.ep, syscall.EPOLL_CTL_DEL, n.c.fd, nil)
 	n.c.Close()
 }

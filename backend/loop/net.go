@@ -50,6 +50,10 @@ func (l *Loop) listenNet(a Addr, accept func(Socket)) (*Listener, error) {
 	var nl net.Listener
 	var err error
 	switch {
+	case a.Handed > 0:
+		f := os.NewFile(uintptr(a.Handed), a.String())
+		nl, err = net.FileListener(f)
+		f.Close()
 	case a.Free:
 		return nil, errors.New("addresses this machine does not have yet need Linux")
 	case a.FD != "":
@@ -68,6 +72,7 @@ func (l *Loop) listenNet(a Addr, accept func(Socket)) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.Handed = 0
 	n := &Listener{l: l, addr: a, accept: accept, nl: nl}
 	if ta, ok := nl.Addr().(*net.TCPAddr); ok {
 		n.addr = n.addr.WithPort(uint16(ta.Port))

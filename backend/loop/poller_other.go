@@ -2,7 +2,11 @@
 
 package loop
 
-import "net/netip"
+import (
+	"errors"
+	"net/netip"
+	"os"
+)
 
 // poller without epoll: every connection is served by goroutines.
 type poller struct{ memory }
@@ -23,6 +27,7 @@ func (p *poller) close()                  {}
 func (c *Conn) recv([]byte) (int, error)    { return 0, ErrClosed }
 func (c *Conn) sendmsg([]byte) (int, error) { return 0, ErrClosed }
 func (c *Conn) closeSocket()                {}
+func (n *Listener) file() (*os.File, error) { return nil, errors.ErrUnsupported }
 func (c *Conn) resetOnClose()               { c.s.resetOnClose() }
 func (c *Conn) sockname() netip.AddrPort    { return netip.AddrPort{} }
 

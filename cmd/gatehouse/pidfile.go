@@ -9,9 +9,10 @@ import (
 	"syscall"
 )
 
-// writePID writes the number of this process, unless another live process is named there.
-func writePID(name string) error {
-	if n := readPID(name); n != 0 && n != os.Getpid() && alive(n) {
+// writePID writes the number of this process, unless another live process is named there. 0, or that of a process that is leaving: former may
+// be named there.
+func writePID(name string, former int) error {
+	if n := readPID(name); n != 0 && n != os.Getpid() && n != former && alive(n) {
 		return fmt.Errorf("pid file %s names process %d, which is running: end it, or give this one another pid_file", name, n)
 	}
 	tmp := name + ".new"
@@ -34,7 +35,7 @@ func movePID(from, to string) error {
 		return nil
 	}
 	if to != "" {
-		if err := writePID(to); err != nil {
+		if err := writePID(to, 0); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -11,14 +12,16 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"gatehouse/cmd/gatehouse/admin"
 	"gatehouse/cmd/gatehouse/config"
 	"gatehouse/cmd/gatehouse/house"
 )
 
 func runCommand() *cobra.Command {
 	var flags configFlags
+	var takeover bool
 	c := &cobra.Command{
-		Use:   "run [-c FILE|DIR]... [--var NAME=VALUE]...",
+		Use:   "run [-c FILE|DIR]... [--var NAME=VALUE]... [--takeover]",
 		Short: "Serve",
 		Long: `Run serves what the configuration describes, in the foreground, until a signal ends it:
 
@@ -28,19 +31,25 @@ func runCommand() *cobra.Command {
   USR2        reopen log files
 
 On a stop, frontends with a grace go on accepting for that long, while their monitor uri already answers 503; shutdown_grace begins
-when it is over. Under systemd with Type=notify-reload, gatehouse says when it is ready, reloads and stops.
+when it is over. Under systemd with Type=notify-reload, gatehouse says when it is ready, reloads and stops; sockets that systemd
+has opened serve the binds with their addresses, so that even a restart refuses nobody.
 
-Exit codes: 0 ended by a signal, 1 failed, 2 usage, 3 invalid configuration.`,
+With --takeover it takes the place of the gatehouse that runs already, which may be of another version: it gets that one's open sockets through
+the admin socket (admin.socket), checks its servers, begins to serve, and only then tells the other to end as with TERM. Nobody is refused or cut
+off in between, for longer than global.shutdown_grace; if anything fails before, the other serves on. Caches begin empty.
+
+Exit codes: 0 ended by a signal, or taken over from, 1 failed, 2 usage, 3 invalid configuration, 5 nobody to take over from.`,
 		Args: noWords,
 		RunE: func(c *cobra.Command, _ []string) error {
 			file, _, err := flags.load(c)
 			if err != nil {
 				return err
 			}
-			return serve(c, file, &flags)
+			return serve(c, file, &flags, takeover)
 		},
 	}
 	flags.add(c.Flags())
+	c.Flags().BoolVar(&takeover, "takeover", false, "take the place of the gatehouse that is running")
 	return c
 }
 
@@ -54,7 +63,7 @@ func newLogger(c *cobra.Command) *zap.Logger {
 }
 
 // serve runs a house until a signal ends it.
-func serve(c *cobra.Command, file *config.File, flags *configFlags) error {
+func serve(c *cobra.Command, file *config.File, flags *configFlags, takeover bool) error {
 	tuneMemory()
 	tidy, stopTidying := context.WithCancel(context.Background())
 	defer stopTidying()
@@ -76,7 +85,18 @@ func serve(c *cobra.Command, file *config.File, flags *configFlags) error {
 			log.Warn("systemd not told", zap.String("state", state), zap.Error(err))
 		}
 	}
+	former := &admin.Takeover{}
+	if takeover {
+		if former, err = takeOver(c, file); err != nil {
+			return err
+		}
+		defer former.Close()
+	} else if former.Descriptors, err = activated(); err != nil {
+		return failed(err)
+	}
+	left := make(chan struct{})
 	h, err := house.New(file, house.Options{
+		Descriptors: former.Descriptors, Succeeding: takeover, HandedOver: func() { close(left) },
 		Loops: loops, Log: log, Version: version(), Configuration: flags.paths,
 		Load: func() (*config.File, *config.Diagnostics) {
 			file, diags, err := flags.read()
@@ -100,15 +120,24 @@ func serve(c *cobra.Command, file *config.File, flags *configFlags) error {
 		return failed(err)
 	}
 	if pid := file.Global.PIDFile; pid != "" {
-		if err := writePID(pid); err != nil {
+		if err := writePID(pid, former.PID); err != nil {
 			h.Shutdown(canceled())
 			return failed(err)
 		}
 	}
+	if takeover {
+		succeed(h, former, log)
+	}
 	defer func() { removePID(h.Configuration().Global.PIDFile) }()
 	log.Info("serving", zap.Strings("configuration", flags.paths), zap.Stringers("addresses", h.Addresses()))
 	tell(serviceReady)
-	for s := range signals {
+	for {
+		var s os.Signal
+		select {
+		case s = <-signals:
+		case <-left: // systemd is not told that this is the end: it is not, for the service
+			return failed(drain(h, log, h.Configuration().Global.ShutdownGrace, signals))
+		}
 		switch s {
 		case syscall.SIGUSR2:
 			h.ReopenLogs()
@@ -126,7 +155,29 @@ func serve(c *cobra.Command, file *config.File, flags *configFlags) error {
 			return failed(drain(h, log, limit, signals))
 		}
 	}
-	return nil
+}
+
+// takeOver asks the running gatehouse for its sockets.
+func takeOver(c *cobra.Command, file *config.File) (*admin.Takeover, error) {
+	if file.Admin == nil || file.Admin.Socket == "" {
+		return nil, &failure{exitAbsent, errors.New("takeover: the configuration has no admin socket, by which the running gatehouse could be asked")}
+	}
+	former, err := admin.TakeOver(c.Context(), file.Admin.Socket)
+	if err != nil {
+		return nil, asked(err)
+	}
+	return former, nil
+}
+
+// succeed tells the gatehouse that ran until now to leave. This one serves already, and goes on whatever becomes of that.
+func succeed(h *house.House, former *admin.Takeover, log *zap.Logger) {
+	if err := former.Done(); err != nil {
+		log.Error("the gatehouse before may still be running", zap.Error(err))
+	}
+	if err := h.Succeed(); err != nil {
+		log.Error("without an admin socket from now on", zap.Error(err))
+	}
+	log.Info("taken over", zap.Int("from", former.PID))
 }
 
 // drain ends the house gracefully, at once when a second signal comes. limit 0 or less: none.

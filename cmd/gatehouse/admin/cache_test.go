@@ -57,7 +57,7 @@ func TestCachesOnThePageAndInMetrics(t *testing.T) {
 func TestPurgeOverTheSocket(t *testing.T) {
 	var got []Purge
 	path := filepath.Join(socketDir(t), "s")
-	s, err := OpenSocket(path, Process{Purge: func(p Purge) (*Purged, error) {
+	s, err := OpenSocket(path, false, Process{Purge: func(p Purge) (*Purged, error) {
 		got = append(got, p)
 		if p.Cache == "none" {
 			return nil, ErrUnknown

@@ -76,24 +76,35 @@ func (c *Client) ask(ctx context.Context, method, path string, question, answer 
 		return err
 	}
 	resp, err := c.http.Do(req)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%s: %w", c.path, ErrNotRunning)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s: permission denied: it belongs to the user who runs gatehouse", c.path)
-	case err != nil:
-		return fmt.Errorf("%s: %w", c.path, errors.Unwrap(err))
+	if err != nil {
+		return unreachable(c.path, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		var r refusal
-		if err := json.NewDecoder(resp.Body).Decode(&r); err != nil || r.Error == "" {
-			return fmt.Errorf("%s: %s %s is answered with %s: is that gatehouse of another version?", c.path, method, path, resp.Status)
-		}
-		return errors.New(r.Error)
+		return refusalIn(resp)
 	}
 	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil {
 		return fmt.Errorf("%s: answer to %s %s: %w", c.path, method, path, err)
 	}
 	return nil
+}
+
+// unreachable says why nobody answers on a socket.
+func unreachable(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%s: %w", path, ErrNotRunning)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: permission denied: it belongs to the user who runs gatehouse", path)
+	}
+	return fmt.Errorf("%s: %w", path, errors.Unwrap(err))
+}
+
+// refusalIn returns what was said in the place of an answer.
+func refusalIn(resp *http.Response) error {
+	var r refusal
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxOrder)).Decode(&r); err != nil || r.Error == "" {
+		return fmt.Errorf("the answer is %s: is that gatehouse of another version?", resp.Status)
+	}
+	return errors.New(r.Error)
 }

@@ -58,24 +58,34 @@ func tone(s Server) string {
 // Page is the open status page.
 type Page struct {
 	server *http.Server
-	addr   net.Addr
+	n      net.Listener
 }
 
-// OpenPage opens the status page and /metrics on an address. Close it.
-func OpenPage(a loop.Addr, status func() *Status, log *zap.Logger) (*Page, error) {
-	n, err := net.Listen("tcp", net.JoinHostPort(hostOf(a), portOf(a)))
+// OpenPage opens the status page and /metrics on an address. handed is the descriptor of a socket that listens there already, which is the page's from then
+// on; 0: there is none. Close it.
+func OpenPage(a loop.Addr, handed int, status func() *Status, log *zap.Logger) (*Page, error) {
+	n, err := listenPage(a, handed)
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); ok {
 			err = op.Err
 		}
 		return nil, err
 	}
-	p := &Page{addr: n.Addr(), server: &http.Server{
+	p := &Page{n: n, server: &http.Server{
 		Handler: pageHandler(status), ErrorLog: zap.NewStdLog(log),
 		ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}}
 	go p.server.Serve(n)
 	return p, nil
+}
+
+func listenPage(a loop.Addr, handed int) (net.Listener, error) {
+	if handed == 0 {
+		return net.Listen("tcp", net.JoinHostPort(hostOf(a), portOf(a)))
+	}
+	f := os.NewFile(uintptr(handed), a.String())
+	defer f.Close()
+	return net.FileListener(f)
 }
 
 func hostOf(a loop.Addr) string {
@@ -88,7 +98,10 @@ func hostOf(a loop.Addr) string {
 func portOf(a loop.Addr) string { _, port, _ := net.SplitHostPort(a.AddrPort.String()); return port }
 
 // Addr returns the address, with the port the kernel chose where 0 was asked for.
-func (p *Page) Addr() net.Addr { return p.addr }
+func (p *Page) Addr() net.Addr { return p.n.Addr() }
+
+// Descriptor returns a further descriptor of the listening socket, for another process to go on with. It is the caller's.
+func (p *Page) Descriptor() (*os.File, error) { return p.n.(*net.TCPListener).File() }
 
 // Close closes the page.
 func (p *Page) Close() { p.server.Close() }

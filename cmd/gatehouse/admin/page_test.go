@@ -172,7 +172,7 @@ func TestOpenPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := OpenPage(a, sample, zap.NewNop())
+	p, err := OpenPage(a, 0, sample, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestOpenPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if q, err := OpenPage(taken, sample, zap.NewNop()); err == nil || err.Error() != "bind: address already in use" {
+	if q, err := OpenPage(taken, 0, sample, zap.NewNop()); err == nil || err.Error() != "bind: address already in use" {
 		t.Errorf("twice on one address: %v, %v", q, err)
 	}
 	p.Close()

@@ -23,6 +23,9 @@ type Process struct {
 	Reload func() *Outcome
 	Obey   func(Order) (*Obeyed, error)
 	Purge  func(Purge) (*Purged, error)
+	// HandOver calls give with all that listens, and stop, which is closed when there is nothing to hand over any more. When give returns nil, another
+	// process serves in this one's place, which has begun to leave. nil: there is no handing over.
+	HandOver func(give func(list []Descriptor, stop <-chan struct{}) error) error
 }
 
 // ErrUnknown is the end of an order for a server, or a cache, that does not exist.
@@ -44,10 +47,13 @@ const (
 	closeTime = 2 * time.Second
 )
 
-// OpenSocket opens the admin socket. A socket nobody listens on any more is replaced; it fails when somebody does. Close it.
-func OpenSocket(path string, p Process, log *zap.Logger) (*Socket, error) {
-	if err := inUse(path); err != nil {
-		return nil, err
+// OpenSocket opens the admin socket. A socket nobody listens on any more is replaced; where somebody does, it fails unless succeeding says that this
+// is the process whose place ours has taken. Close it.
+func OpenSocket(path string, succeeding bool, p Process, log *zap.Logger) (*Socket, error) {
+	if !succeeding {
+		if err := inUse(path); err != nil {
+			return nil, err
+		}
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
@@ -157,6 +163,7 @@ func (p Process) orders() http.Handler {
 			reply(w, http.StatusOK, done)
 		}
 	})
+	m.HandleFunc("POST /takeover", p.handOver)
 	return m
 }
 

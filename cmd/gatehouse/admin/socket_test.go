@@ -29,7 +29,7 @@ func socketDir(t *testing.T) string {
 
 func open(t *testing.T, path string, p Process) *Socket {
 	t.Helper()
-	s, err := OpenSocket(path, p, zap.NewNop())
+	s, err := OpenSocket(path, false, p, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestSocketTakesThePlaceOfADeadOne(t *testing.T) {
 	dead.Close()
 	first := open(t, path, Process{Status: func() *Status { return &Status{PID: 1} }})
 
-	if _, err := OpenSocket(path, Process{}, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "another gatehouse listens on") {
+	if _, err := OpenSocket(path, false, Process{}, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "another gatehouse listens on") {
 		t.Errorf("in the place of a living one: %v", err)
 	}
 	c := Dial(path)
@@ -91,7 +91,7 @@ func TestSocketReplacesNoFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenSocket(path, Process{}, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "is not a socket") {
+	if _, err := OpenSocket(path, false, Process{}, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "is not a socket") {
 		t.Errorf("%v", err)
 	}
 }

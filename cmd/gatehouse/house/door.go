@@ -107,7 +107,7 @@ func (h *House) open(g, old *generation) (bad faults) {
 			}
 		}
 		c := h.listen(g, d)
-		c.Hold = old != nil
+		c.Hold, c.Handed = old != nil, h.handed(d.address.String())
 		n, err := frontend.Listen(c)
 		if old != nil && errors.Is(err, syscall.EADDRINUSE) {
 			// It may be part of an address that is given up, or the other way round. The kernel takes the second one only when the first
@@ -123,6 +123,9 @@ func (h *House) open(g, old *generation) (bad faults) {
 			continue
 		}
 		d.n = n
+		if c.Handed != 0 {
+			n.Lend(true)
+		}
 	}
 	if old == nil {
 		old = &generation{}
@@ -154,8 +157,9 @@ func (h *House) openAdmin(g, old *generation, bad *faults) {
 	switch {
 	case old.socket != nil && was.Socket == c.Socket:
 		g.socket = old.socket
+	case h.o.Succeeding: // see Succeed
 	case c.Socket != "":
-		s, err := admin.OpenSocket(c.Socket, admin.Process{Status: h.Status, Reload: h.Reload, Obey: h.Obey, Purge: h.Purge}, h.o.Log)
+		s, err := admin.OpenSocket(c.Socket, false, h.controls(), h.o.Log)
 		if err != nil {
 			bad.add(&c.Socket, fmt.Errorf("admin socket: %w", err), "Name a path in a directory gatehouse may write to, which no other gatehouse uses.")
 			break
@@ -166,11 +170,16 @@ func (h *House) openAdmin(g, old *generation, bad *faults) {
 	case old.page != nil && was.Listen == c.Listen:
 		g.page = old.page
 	case c.Listen.Valid():
-		p, err := admin.OpenPage(c.Listen, h.Status, h.o.Log)
+		p, err := admin.OpenPage(c.Listen, h.handed(pageAddress(c)), h.Status, h.o.Log)
 		if err != nil {
 			bad.add(&c.Listen, fmt.Errorf("listen on %s: %w", c.Listen, err), addressRemedy(err))
 			break
 		}
 		g.page = p
 	}
+}
+
+// controls are what the admin socket may do.
+func (h *House) controls() admin.Process {
+	return admin.Process{Status: h.Status, Reload: h.Reload, Obey: h.Obey, Purge: h.Purge, HandOver: h.handOver}
 }

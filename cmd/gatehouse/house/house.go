@@ -49,6 +49,13 @@ type Options struct {
 	Configuration []string
 	// Load reads the configuration anew, for Reload. nil: there is nothing to reload.
 	Load func() (*config.File, *config.Diagnostics)
+	// Descriptors are listening sockets that somebody else has opened, by the address they listen on. The house takes those out that it has
+	// a use for, and leaves the files of unix sockets among them to that somebody.
+	Descriptors map[string]int
+	// Succeeding says that another process still serves on these sockets: Succeed is called when it has begun to leave.
+	Succeeding bool
+	// HandedOver is called when another process has taken over from this one, which is to be shut down then. nil: none may.
+	HandedOver func()
 	// Reloading is called when a reload begins, Reloaded when it has ended: was and is are the configurations that served before and serve
 	// now, one and the same when it was refused. They are never called at once. nil: nobody wants to know.
 	Reloading func()
@@ -62,6 +69,7 @@ type House struct {
 	started time.Time
 	gen     atomic.Pointer[generation]
 	wishes  *wishes
+	left    atomic.Bool // another process listens in this one's place
 
 	refusals refusals
 
@@ -108,6 +116,7 @@ func (h *House) Start() error {
 	for _, p := range g.pools {
 		p.Start()
 	}
+	h.ripen(g)
 	if faults := h.open(g, nil); len(faults) > 0 {
 		h.end()
 		return faults.in(g.file)

@@ -31,9 +31,11 @@ func (h *House) Shutdown(ctx context.Context) error {
 			continue
 		}
 		open = append(open, d.n)
-		d.n.Fail()
-		if d.grace <= 0 || ctx.Err() != nil {
-			d.n.Shutdown()
+		if !h.left.Load() {
+			d.n.Fail()
+		}
+		if d.grace <= 0 || ctx.Err() != nil || h.left.Load() {
+			h.close(d.n)
 			continue
 		}
 		t := time.AfterFunc(d.grace, d.n.Shutdown)
