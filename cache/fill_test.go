@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -359,9 +360,9 @@ func TestPanicReleasesThoseWhoWait(t *testing.T) {
 		for _, l := range r.loops {
 			l.OnPanic = nil
 		}
-		n := 0
+		var n atomic.Int32
 		r.origins(func(x *h1.Exchange) error {
-			if n++; n == 1 {
+			if n.Add(1) == 1 {
 				x.Loop.Sleep(time.Second)
 				panic("a bug")
 			}
@@ -369,8 +370,14 @@ func TestPanicReleasesThoseWhoWait(t *testing.T) {
 		})
 		r.start(request{text: "GET /page"})
 		time.Sleep(100 * time.Millisecond)
-		if a := <-r.start(request{text: "GET /page", loop: 1}); a.err != nil || a.body != "hello" {
-			t.Errorf("%q %v", a.body, a.err)
+		var list []<-chan *answer
+		for i := range 2 * maxAlone { // a crowd, which waits
+			list = append(list, r.start(request{text: "GET /page", loop: i % 2}))
+		}
+		for _, a := range all(list) {
+			if a.err != nil || a.body != "hello" || a.took < 850*time.Millisecond || a.took > time.Second {
+				t.Errorf("%q %v after %v", a.body, a.err, a.took)
+			}
 		}
 	})
 }
