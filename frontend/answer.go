@@ -345,6 +345,9 @@ func pathIs(target []byte, path string) bool {
 func (c *conn) tunnel(e *exchange, f *Frontend) {
 	x := &e.Exchange
 	server := x.Resp.Tunnel
+	if e.hsts() != "" {
+		x.Resp.Header.Del(h1.StrictTransportSecurity)
+	}
 	b := h1.AppendStatusLine(x.Loop.Small(), &x.Resp)
 	b = x.Resp.Header.AppendTo(b)
 	b = e.addHSTS(x.Own.AppendTo(b))

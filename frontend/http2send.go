@@ -67,6 +67,9 @@ func (s *stream) headOf(e *exchange, f *Frontend, end bool) error {
 		return err
 	}
 	h, x := s.h, &e.Exchange
+	if e.hsts() != "" {
+		x.Resp.Header.Del(h1.StrictTransportSecurity)
+	}
 	at := h.beginHead(s, x.Resp.Status)
 	h.out = h2.AppendHeader(h.out, &x.Resp.Header)
 	h.out = h2.AppendHeader(h.out, &x.Own)
@@ -98,9 +101,16 @@ func (s *stream) endHead(e *exchange, date bool) {
 		var room [32]byte
 		h.out = h2.AppendField(h.out, h1.Date, dateName, h1.AppendDate(room[:0], e.Loop.Unix()/1000))
 	}
+	if v := e.hsts(); v != "" {
+		var room [32]byte
+		h.out = h2.AppendField(h.out, h1.StrictTransportSecurity, hstsName, append(room[:0], v...))
+	}
 }
 
-var dateName = []byte("date")
+var (
+	dateName = []byte("date")
+	hstsName = []byte("strict-transport-security")
+)
 
 // finishHead ends the HEADERS frame that begins at place at. One that is too long becomes several.
 func (s *stream) finishHead(e *exchange, at int, end bool) {

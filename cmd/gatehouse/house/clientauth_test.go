@@ -1,6 +1,7 @@
 package house_test
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
@@ -267,8 +268,10 @@ func TestMisdirected(t *testing.T) {
 // everywhereSessions is a store of sessions that offers its one session to every host.
 type everywhereSessions struct{ tls.ClientSessionCache }
 
-func (s everywhereSessions) Get(string) (*tls.ClientSessionState, bool) { return s.ClientSessionCache.Get("") }
-func (s everywhereSessions) Put(_ string, c *tls.ClientSessionState)    { s.ClientSessionCache.Put("", c) }
+func (s everywhereSessions) Get(string) (*tls.ClientSessionState, bool) {
+	return s.ClientSessionCache.Get("")
+}
+func (s everywhereSessions) Put(_ string, c *tls.ClientSessionState) { s.ClientSessionCache.Put("", c) }
 
 // TestSessionsStayWithTheirHost: a ticket of one tls block does not open another one, behind the same address.
 func TestSessionsStayWithTheirHost(t *testing.T) {
@@ -431,5 +434,56 @@ func TestHSTS(t *testing.T) {
 	}
 	if got := w.ask("GET / HTTP/1.1\r\nHost: strict.test\r\n\r\n").Get("Strict-Transport-Security"); got != "max-age=1; preload" {
 		t.Errorf("without hsts: %q", got)
+	}
+}
+
+// TestRulesOverHTTP2: streams obey the same rules as requests of HTTP/1.
+func TestRulesOverHTTP2(t *testing.T) {
+	staff := newAuthority(t)
+	s := newLodge(t, guarded(siteFile(t), staff.file, mirror(t), ""))
+	alice := staff.issueClient(t, pkix.Name{CommonName: "alice"})
+	visit := func(sni, host, path string) (*http.Response, string) {
+		t.Helper()
+		tr := &http.Transport{
+			ForceAttemptHTTP2: true,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "unix", s.path("s"))
+			},
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true,
+				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return alice, nil }},
+		}
+		defer tr.CloseIdleConnections()
+		q, err := http.NewRequest("GET", "https://"+sni+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Host = host
+		q.Header["x_ssl_client_dn"] = []string{"CN=root"}
+		q.Header.Set("X-SSL-Client-DN", "CN=root")
+		resp, err := tr.RoundTrip(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.ProtoMajor != 2 {
+			t.Fatalf("%s, %v", resp.Proto, err)
+		}
+		return resp, string(body)
+	}
+	if resp, body := visit("staff.test", "staff.test", "/"); resp.StatusCode != 200 || !strings.Contains(body, "X-Ssl-Client-Dn: CN=alice\n") || strings.Contains(body, "root") {
+		t.Errorf("%d %q", resp.StatusCode, body)
+	}
+	// A connection that is taken for another host, as browsers do where the certificate covers both.
+	for _, pair := range [][2]string{{"open.test", "staff.test"}, {"staff.test", "open.test"}, {"staff.test", "more.staff.test"}} {
+		if resp, _ := visit(pair[0], pair[1], "/"); resp.StatusCode != 421 {
+			t.Errorf("%s: %d", pair, resp.StatusCode)
+		}
+	}
+	for path, status := range map[string]int{"/": 200, "/gone": 410} {
+		resp, body := visit("open.test", "open.test", path)
+		if got := resp.Header.Values("Strict-Transport-Security"); resp.StatusCode != status || len(got) != 1 || got[0] != "max-age=63072000" || strings.Contains(body, "Client") {
+			t.Errorf("%s: %d %q %q", path, resp.StatusCode, got, body)
+		}
 	}
 }
