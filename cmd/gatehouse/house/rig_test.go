@@ -24,9 +24,10 @@ import (
 	"gatehouse/backend/loop"
 	"gatehouse/cmd/gatehouse/config"
 	"gatehouse/cmd/gatehouse/house"
+	"gatehouse/tlsconf/acmetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, acmetest.Leaks()...) }
 
 // patience is how long anything in these tests may take that should take no time.
 const patience = 20 * time.Second
