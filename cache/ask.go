@@ -36,6 +36,8 @@ type ask struct {
 	fill      *fill
 	feeder    *feeder // of the fill, where it is this exchange that feeds it
 	cancelled bool
+	held      *reading // of an entry whose content is on the disk
+	fetched   bool     // the content came from there
 	one       [1]segment
 }
 
@@ -98,7 +100,11 @@ func (a *ask) Next(wait bool) (h1.Piece, error) {
 			a.advance()
 			continue
 		}
-		c := a.content[a.pos/chunkSize][a.pos%chunkSize:]
+		c, err := a.chunk(a.pos/chunkSize, wait)
+		if c == nil {
+			return h1.Piece{}, err
+		}
+		c = c[a.pos%chunkSize:]
 		if n := s.to - a.pos; n < int64(len(c)) {
 			c = c[:n:n]
 		}

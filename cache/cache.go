@@ -3,6 +3,8 @@ package cache
 import (
 	"net/netip"
 
+	"go.uber.org/zap"
+
 	"gatehouse/backend/h1"
 	"gatehouse/backend/loop"
 )
@@ -17,10 +19,14 @@ type Options struct {
 	// Former is a Cache of the same block, in front of another backend or of the configuration before: what it remembers goes on being
 	// remembered, by both, and it bounds that until TakeOver. nil: there is none.
 	Former *Cache
+	// Log is told what becomes of the disk tier. nil: nobody is.
+	Log *zap.Logger
+
+	files *fileSystem // in the place of the real one
 }
 
 // Cache is a cache block at work in front of one backend: a RoundTripper that answers what it knows, and lets the next one answer what it
-// does not. All loops share it. There is nothing to close.
+// does not. All loops share it.
 type Cache struct {
 	Stats *Stats
 
@@ -35,9 +41,10 @@ type Cache struct {
 
 // room is what a cache owns on one loop.
 type room struct {
-	free   []*ask
-	offset int64 // from the loop's clock to the store's
-	known  bool  // offset is
+	free     []*ask
+	readings []*reading // likewise
+	offset   int64      // from the loop's clock to the store's
+	known    bool       // offset is
 }
 
 // New makes a cache of its configuration. next answers what it does not know.
@@ -47,6 +54,11 @@ func New(c *Config, next h1.RoundTripper, o Options) *Cache {
 		k.store = o.Former.store
 	} else {
 		k.store = newStore(c.Memory)
+		k.store.log = o.Log
+		if o.files != nil {
+			k.store.files = *o.files
+		}
+		k.store.useDisk(c.Disk, c.Memory)
 	}
 	k.o.Former = nil // whose configuration is not ours to keep
 	k.store.addBackend(o.Backend)
@@ -61,7 +73,14 @@ func New(c *Config, next h1.RoundTripper, o Options) *Cache {
 }
 
 // TakeOver bounds what is remembered by this configuration, in the place of the former's. Where there was no former, it does so already.
-func (c *Cache) TakeOver() { c.store.resize(c.c.Memory) }
+func (c *Cache) TakeOver() {
+	c.store.resize(c.c.Memory)
+	c.store.useDisk(c.c.Disk, c.c.Memory)
+}
+
+// Close lets go of the disk tier, of all Caches of the block: what waits to be written is, for some seconds at most. They go on working in
+// memory alone. From any goroutine that is no loop's.
+func (c *Cache) Close() { c.store.closeDisk() }
 
 // Name returns the name of the block.
 func (c *Cache) Name() string { return c.c.Name }
@@ -69,7 +88,7 @@ func (c *Cache) Name() string { return c.c.Name }
 // Snapshot returns what the cache is like now. From any goroutine.
 func (c *Cache) Snapshot() Snapshot {
 	d := c.store.data
-	return Snapshot{Keys: d.EstimatedSize(), Bytes: d.WeightedSize(), Memory: d.GetMaximum(), Filling: c.store.filling.Load()}
+	return Snapshot{Keys: d.EstimatedSize(), Bytes: d.WeightedSize(), Memory: d.GetMaximum(), Filling: c.store.filling.Load(), Disk: c.store.disk.Load().snapshot()}
 }
 
 // RoundTrip answers an exchange (h1.RoundTripper): from memory, or together with others who ask the same, or by the next RoundTripper.
@@ -126,6 +145,7 @@ func (c *Cache) take(x *h1.Exchange) *ask {
 // give takes it back.
 func (c *Cache) give(a *ask) {
 	r := c.rooms[a.loop.ID]
+	a.release()
 	a.reset()
 	if len(r.free) < 256 {
 		r.free = append(r.free, a)

@@ -25,6 +25,9 @@ type Config struct {
 	// MaxObject bounds the content of one answer; larger ones pass by. A quarter of memory bounds it too.
 	MaxObject int64 `hcl:"max_object,optional" unit:"bytes" default:"8MiB"`
 
+	// Disk is a second, larger place for what is remembered, which survives a restart. Without it, there is memory alone.
+	Disk *Disk `hcl:"disk,block"`
+
 	// FillFromNewcomers also remembers what answered a request without the persistence cookie: the part of the answer that is for
 	// everybody, not the new cookie. Without it, only the answers to those who have their cookie already are remembered, as a
 	// cache in front of the balancer would do.
@@ -49,6 +52,22 @@ type Config struct {
 
 	// Rule is for some paths. The first rule that matches a path counts.
 	Rules []*Rule `hcl:"rule,block"`
+}
+
+// Disk is a directory in which answers are kept besides those in memory: as plain files, one for each. Whatever is remembered is written there
+// too, soon after it came, as long as the disk is fast enough; when memory needs the room for others it is still there, and
+// after a restart. A disk that is full, slow, read-only or broken never fails a request: then memory serves alone.
+//
+// A directory belongs to one process and one cache at a time. While another process has it, as may be when one is started before the
+// other has ended, this one serves from memory alone, says so in its log and in "gatehouse cache stats", and takes the directory over once it can. To
+// reload does not touch what is there. Files that are not the cache's own stay as they are.
+type Disk struct {
+	// Path is the directory. It is made if it does not exist, and should be one that nobody else may read.
+	Path string `hcl:"path" label:"1" path:"true"`
+
+	// Size bounds the files together, counted in blocks of 4KiB. What was asked for least recently goes first. For each file, about 90 bytes of
+	// memory are needed besides those of the cache.
+	Size int64 `hcl:"size,optional" unit:"bytes" default:"1GiB"`
 }
 
 // Query says which differences between query strings make no difference. What makes none is not sent to the server either, so that

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"iter"
 	"strconv"
 	"unsafe"
 
@@ -19,7 +20,8 @@ type entry struct {
 	date    int64 // of its Date field, in seconds since 1970
 	changed int64 // of its Last-Modified field, likewise; 0: there is none
 	content [][]byte
-	size    int64 // of the content
+	size    int64   // of the content
+	stored  *stored // where the content is that is not in memory
 }
 
 // makeEntry makes an entry of the head of an answer; nothing is kept of resp. now and unix are the time at which it came, in
@@ -155,22 +157,34 @@ func (e *entry) weight() int64 {
 // tagged reports whether the entry bears a tag: a word of its Surrogate-Key, which are separated by blanks, or of its Cache-Tag,
 // separated by commas.
 func (e *entry) tagged(tag string) bool {
-	for _, id := range [...]h1.Name{h1.SurrogateKey, h1.CacheTag} {
-		for i := e.head.Index(id, 0); i >= 0; i = e.head.Index(id, i+1) {
-			for word := range bytes.FieldsFuncSeq(e.head.Value(i), func(r rune) bool { return r == ' ' || r == '\t' || r == ',' }) {
-				if string(word) == tag {
-					return true
+	for word := range tagsOf(&e.head) {
+		if string(word) == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// tagsOf yields the tags in a head.
+func tagsOf(h *h1.Header) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, id := range [...]h1.Name{h1.SurrogateKey, h1.CacheTag} {
+			for i := h.Index(id, 0); i >= 0; i = h.Index(id, i+1) {
+				for word := range bytes.FieldsFuncSeq(h.Value(i), func(r rune) bool { return r == ' ' || r == '\t' || r == ',' }) {
+					if !yield(word) {
+						return
+					}
 				}
 			}
 		}
 	}
-	return false
 }
 
 // resource is what is stored for one key: the variants, the one that came last first. It is immutable.
 type resource struct {
 	key      string
 	variants []*entry
+	known    bool // all that is on the disk for the key is here too
 }
 
 // maxVariants bounds how many answers there may be for one key, so that an origin whose Vary names a field of endless variety, or a
@@ -197,13 +211,14 @@ func (r *resource) pick(req *h1.Header) *entry {
 
 // with returns the resource with e in the place of its former self, or in front. The variants together stay within most bytes.
 func (r *resource) with(e *entry, most int64) *resource {
-	o := &resource{key: r.key, variants: []*entry{e}}
+	o := &resource{key: r.key, variants: []*entry{e}, known: r.known}
 	total := e.weight()
 	for _, v := range r.variants {
 		if v.choice.same(&e.choice) {
 			continue
 		}
 		if total += v.weight(); total > most || len(o.variants) == maxVariants {
+			o.known = false
 			break
 		}
 		o.variants = append(o.variants, v)
@@ -213,7 +228,7 @@ func (r *resource) with(e *entry, most int64) *resource {
 
 // without returns the resource without the variant that was selected like e, nil when nothing is left.
 func (r *resource) without(e *entry) *resource {
-	o := &resource{key: r.key}
+	o := &resource{key: r.key, known: r.known}
 	for _, v := range r.variants {
 		if !v.choice.same(&e.choice) {
 			o.variants = append(o.variants, v)

@@ -27,6 +27,12 @@ func (a *ask) run() error {
 	h := &a.x.Req.Header
 	res := a.c.store.get(a.hash, a.key)
 	e := res.pick(h)
+	switch {
+	case e == nil:
+		res, e = a.recall(res)
+	case e.stored != nil:
+		e = a.again(e)
+	}
 	fwd := fwdMiss
 	switch {
 	case e != nil:
@@ -110,8 +116,11 @@ func (a *ask) fetch(res *resource, old *entry, fwd string) error {
 	for range 3 {
 		f, made, e := a.enter(res, before)
 		if e != nil { // it came while we looked elsewhere
-			a.serve(e)
-			return nil
+			if e = a.ready(e); e != nil {
+				a.serve(e)
+				return nil
+			}
+			continue
 		}
 		if made {
 			return a.send(f, old, fwd)
@@ -127,7 +136,7 @@ func (a *ask) fetch(res *resource, old *entry, fwd string) error {
 			}
 		case p == settled:
 			if e := a.c.store.get(a.hash, a.key).pick(h); e != nil {
-				if u, _ := a.judge(e); u == useNow {
+				if u, _ := a.judge(e); u == useNow && a.ready(e) != nil {
 					a.c.store.Stats.Collapsed.Add(1)
 					a.build(e)
 					tell(x, fwd, "collapsed")

@@ -85,6 +85,9 @@ func (c *Cache) answerPurge(x *h1.Exchange) error {
 		one, other := c.forget(true, x.Req.Host, x.Req.Target), c.forget(false, x.Req.Host, x.Req.Target)
 		if one || other {
 			c.store.Stats.Purged.Add(1)
+			if d := c.store.disk.Load(); d != nil {
+				x.Loop.Block(d.settle)
+			}
 			r.Status, r.Reason = 200, reasonOK
 		}
 	}
@@ -111,27 +114,28 @@ func (c *Cache) PurgeURL(u string) bool {
 	if found {
 		c.store.Stats.Purged.Add(1)
 	}
+	c.store.disk.Load().settle()
 	return found
 }
 
 // PurgePrefix forgets all URLs that begin with prefix, such as "https://shop.example.com/list/", and returns how many. The host is
 // written in lower case.
 func (c *Cache) PurgePrefix(prefix string) int {
-	return c.purge(func(key string, _ *entry) bool { return strings.HasPrefix(urlOf(key), prefix) })
+	return c.purge(&purge{prefix: prefix})
 }
 
 // PurgeTag forgets all answers whose server gave them that tag, as a word of Surrogate-Key or Cache-Tag, and returns of how many URLs.
 func (c *Cache) PurgeTag(tag string) int {
-	return c.purge(func(_ string, e *entry) bool { return e.tagged(tag) })
+	return c.purge(&purge{tag: tag})
 }
 
 // PurgeAll forgets everything and returns of how many URLs.
 func (c *Cache) PurgeAll() int {
-	return c.purge(func(string, *entry) bool { return true })
+	return c.purge(&purge{all: true})
 }
 
-func (c *Cache) purge(which func(key string, e *entry) bool) int {
-	n := c.store.purge(which)
+func (c *Cache) purge(p *purge) int {
+	n := c.store.purge(p)
 	c.store.Stats.Purged.Add(uint64(n))
 	return n
 }

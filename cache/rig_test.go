@@ -36,7 +36,9 @@ func bubble(t *testing.T, n int, c *Config, f func(r *rig)) {
 	})
 }
 
-func newRig(t *testing.T, n int, c *Config) *rig {
+func newRig(t *testing.T, n int, c *Config) *rig { return newRigWith(t, n, c, Options{}) }
+
+func newRigWith(t *testing.T, n int, c *Config, o Options) *rig {
 	r := &rig{t: t}
 	for i := range n {
 		l := loop.NewMem(i)
@@ -52,11 +54,13 @@ func newRig(t *testing.T, n int, c *Config) *rig {
 	if c.MaxObject == 0 {
 		c.MaxObject = 8 << 20
 	}
-	r.cache = New(c, h1.RoundTripFunc(r.ask), Options{Loops: r.loops, Backend: "web"})
+	o.Loops, o.Backend = r.loops, "web"
+	r.cache = New(c, h1.RoundTripFunc(r.ask), o)
 	return r
 }
 
 func (r *rig) close() {
+	r.cache.Close()
 	for _, l := range r.loops {
 		l.Stop()
 	}

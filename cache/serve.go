@@ -11,8 +11,11 @@ import (
 // allocates nothing, but for several ranges.
 func (a *ask) serve(e *entry) {
 	a.build(e)
-	tellHit(a.x, e.left(a.now))
+	tellHit(a.x, e.left(a.now), a.fetched)
 	s := &a.c.store.Stats
+	if a.fetched {
+		s.DiskHits.Add(1)
+	}
 	s.Hits.Add(1)
 	if e.left(a.now) <= 0 {
 		s.Stale.Add(1)
@@ -34,7 +37,7 @@ func (a *ask) build(e *entry) {
 	case e.status == 200 && unchanged(h, &e.head, e.changed, e.date):
 		notModified(r)
 		return
-	case e.size == 0 || len(x.Req.Method) != len("GET"): // HEAD
+	case e.size == 0 || len(x.Req.Method) != len("GET") || e.stored != nil && a.background: // HEAD, or nobody wants it
 		return
 	case e.status == 200 && h.Has(h1.Range) && a.selectRanges(e):
 		return

@@ -17,12 +17,23 @@ type Stats struct {
 	Evicted     atomic.Uint64 // keys pushed out of memory
 	Purged      atomic.Uint64 // keys forgotten by order
 	Invalidated atomic.Uint64 // keys forgotten because of an unsafe request
+
+	DiskHits     atomic.Uint64 // of Hits: the content came from the disk
+	DiskPromoted atomic.Uint64 // answers brought from the disk into memory
+	DiskStored   atomic.Uint64 // answers written
+	DiskWritten  atomic.Uint64 // bytes written
+	DiskDropped  atomic.Uint64 // answers not written: the disk was too slow, or full
+	DiskEvicted  atomic.Uint64 // answers that made room for others
+	DiskCorrupt  atomic.Uint64 // files that were not what had been written
+	DiskErrors   atomic.Uint64 // of the file system
+	DiskSlow     atomic.Uint64 // requests that did not wait for the disk
 }
 
 // Snapshot is what a cache is like at a moment.
 type Snapshot struct {
-	Keys    int    // for which something is stored
-	Bytes   uint64 // of all that is stored, about
-	Memory  uint64 // the bound of that
-	Filling int64  // bytes of content on their way into the store
+	Keys    int           // for which something is stored
+	Bytes   uint64        // of all that is stored, about
+	Memory  uint64        // the bound of that
+	Filling int64         // bytes of content on their way into the store
+	Disk    *DiskSnapshot // nil: there is none
 }

@@ -16,6 +16,7 @@ const (
 	statusField = "Cache-Status"
 	statusName  = "gatehouse"
 	statusHit   = statusName + "; hit"
+	statusDisk  = statusHit + "; detail=DISK"
 )
 
 // Why the server was asked (RFC 9211 2.2).
@@ -42,13 +43,18 @@ func tell(x *h1.Exchange, words ...string) {
 	}
 }
 
-// tellHit says that a stored answer is used, which is fresh for left milliseconds.
-func tellHit(x *h1.Exchange, left int64) {
+// tellHit says that a stored answer is used, which is fresh for left milliseconds. disk: its content came from there.
+func tellHit(x *h1.Exchange, left int64, disk bool) {
 	var room [64]byte
 	b := append(room[:0], statusHit...)
 	b = append(b, "; ttl="...)
-	x.Resp.Header.Add(statusField, strconv.AppendInt(b, left/second, 10))
+	b = strconv.AppendInt(b, left/second, 10)
 	x.Note.Cache = statusHit
+	if disk {
+		b = append(b, "; detail=DISK"...)
+		x.Note.Cache = statusDisk
+	}
+	x.Resp.Header.Add(statusField, b)
 }
 
 // detail is the parameter of that name, "" for none.

@@ -3,12 +3,14 @@ package cache
 import (
 	"hash/maphash"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
+	"go.uber.org/zap"
 )
 
 // store is what is remembered, and what is being fetched. All loops share it, and so do the Caches of one block.
@@ -27,6 +29,11 @@ type store struct {
 	most    atomic.Int64  // bytes of all variants of one key
 	under   atomic.Int64  // bound of filling. To ask data would take its lock
 
+	disk    atomic.Pointer[disk] // the second tier; nil: none
+	closing sync.WaitGroup       // disk tiers that are not used any more
+	files   fileSystem
+	log     *zap.Logger
+
 	mu       sync.Mutex // guards backends
 	backends map[string]bool
 }
@@ -38,7 +45,7 @@ type shard struct {
 }
 
 func newStore(memory int64) *store {
-	s := &store{seed: maphash.MakeSeed(), start: time.Now(), backends: map[string]bool{}}
+	s := &store{seed: maphash.MakeSeed(), start: time.Now(), backends: map[string]bool{}, files: realFiles}
 	for i := range s.shards {
 		s.shards[i].fills = map[uint64][]*fill{}
 	}
@@ -95,7 +102,24 @@ func (s *store) put(hash uint64, key string, e *entry) {
 		r = &resource{key: key}
 	}
 	s.data.Set(hash, r.with(e, s.most.Load()))
+	s.disk.Load().put(hash, key, e)
 	s.Stats.Stored.Add(1)
+}
+
+// promote puts warm, an entry with its content, in the place of the same one without. It is on the disk already.
+func (s *store) promote(hash uint64, key string, cold, warm *entry) {
+	sh := s.shard(hash)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if r := s.peek(hash, key); r != nil && slices.Contains(r.variants, cold) {
+		s.data.Set(hash, r.with(warm, s.most.Load()))
+	}
+}
+
+// inMemory reports whether anything is in memory for the key with that hash. It does not count as a use.
+func (s *store) inMemory(hash uint64) bool {
+	_, ok := s.data.GetEntryQuietly(hash)
+	return ok
 }
 
 // replace puts fresh in the place of old, unless something else is there by now.
@@ -112,6 +136,7 @@ func (s *store) replace(hash uint64, key string, old, fresh *entry) {
 				r = &resource{key: key}
 			}
 			s.data.Set(hash, r.with(fresh, s.most.Load()))
+			s.disk.Load().renew(hash, key, old, fresh)
 			return
 		}
 	}
@@ -122,6 +147,9 @@ func (s *store) drop(hash uint64, key string, e *entry) {
 	sh := s.shard(hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if d := s.disk.Load(); d != nil {
+		d.drop(fileNameOf(key, &e.choice))
+	}
 	r := s.peek(hash, key)
 	if r == nil {
 		return
@@ -140,6 +168,9 @@ func (s *store) forget(key []byte) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	found := false
+	if d := s.disk.Load(); d != nil {
+		found = d.forget(keyHash(key))
+	}
 	if s.peek(hash, string(key)) != nil {
 		s.data.Invalidate(hash)
 		found = true
@@ -152,22 +183,42 @@ func (s *store) forget(key []byte) bool {
 	return found
 }
 
-// purge forgets all answers that which chooses, in whatever time that takes, and returns how many keys it forgot something of.
-func (s *store) purge(which func(key string, e *entry) bool) (n int) {
-	s.purges.Add(1)
+// purge forgets all answers that p wants, in whatever time that takes, and returns how many keys it forgot something of. Not on a loop.
+func (s *store) purge(p *purge) (n int) {
+	d := s.disk.Load()
+	var keys map[uint64]bool // of which something was forgotten, where there may be more of one key on the disk
+	forgot := func(key uint64) { keys[key] = true }
+	if d != nil {
+		keys = map[uint64]bool{}
+	}
+	s.beginPurge()
+	since := d.purge(p, forgot)
+	s.beginPurge() // what was recalled from the disk while that was purged is in memory now, or will not be
 	for hash, r := range s.data.All() {
 		hit := false
 		for _, e := range r.variants {
-			if which(r.key, e) {
+			if p.wants(r.key, e) {
 				hit = true
 				s.drop(hash, r.key, e)
 			}
 		}
-		if hit {
+		if hit && d != nil {
+			forgot(keyHash(r.key))
+		} else if hit {
 			n++
 		}
 	}
-	return n
+	d.purgeSince(p, since, forgot)
+	return n + len(keys)
+}
+
+// beginPurge keeps everything out of memory that is on its way there, from wherever.
+func (s *store) beginPurge() {
+	s.purges.Add(1)
+	for i := range s.shards {
+		s.shards[i].mu.Lock() // who has seen the former count has put it there now
+		s.shards[i].mu.Unlock()
+	}
 }
 
 // addBackend notes that keys of that backend may be in the store.

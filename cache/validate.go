@@ -18,6 +18,16 @@ func (c *Config) Check(bad func(field any, problem, remedy string)) {
 	}
 }
 
+// Check reports what no directory is, and room for next to nothing.
+func (d *Disk) Check(bad func(field any, problem, remedy string)) {
+	if d.Path == "" || d.Path == "/" {
+		bad(&d.Path, fmt.Sprintf("directory %q for a cache", d.Path), `Write one of its own, such as disk "/var/cache/gatehouse" { size = "4GiB" }.`)
+	}
+	if d.Size < least {
+		bad(&d.Size, "size is less than 1MiB", `Write a size such as "4GiB", or leave it out for 1GiB.`)
+	}
+}
+
 // usual is the max_object of a configuration that says nothing about it.
 const usual = 8 << 20
 
@@ -30,6 +40,9 @@ func (c *Config) Advise(warn func(field any, problem, remedy string)) {
 
 // largest returns how large the content of one answer may be.
 func (c *Config) largest() int64 { return min(c.MaxObject, c.Memory/4) }
+
+// inMemory returns how large the content of one answer in memory may be.
+func (c *Config) inMemory() int64 { return min(c.MaxObject, c.Memory/4) }
 
 // Check reports parameters that could not be the name of one.
 func (q *Query) Check(bad func(field any, problem, remedy string)) {

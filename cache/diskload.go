@@ -1,0 +1,151 @@
+package cache
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	// tempDir holds files that are not finished. What a process left there when it ended is of no use to anybody.
+	tempDir = "tmp"
+	// lockFile is locked by the process that uses the directory, and holds its number.
+	lockFile = "gatehouse.lock"
+)
+
+// occupy takes the directory into possession. While that fails, because another process has it or it cannot be written to, it tries again
+// every few seconds. It returns nil when the tier is closed first.
+func (d *disk) occupy() *os.File {
+	for {
+		f, err := d.lock()
+		if err == nil {
+			d.recovered()
+			return f
+		}
+		d.mu.Lock()
+		first := d.trouble != err.Error()
+		d.trouble = err.Error()
+		d.mu.Unlock()
+		d.release()
+		if first {
+			d.log.Warn("cache: the disk tier is not used, memory serves alone until it can be", zap.Error(err))
+		}
+		select {
+		case <-d.quit:
+			return nil
+		case <-time.After(retryOpen):
+		}
+	}
+}
+
+// lock makes the directory, if there is none, and locks it.
+func (d *disk) lock() (*os.File, error) {
+	if err := os.MkdirAll(filepath.Join(d.dir, tempDir), 0o700); err != nil {
+		return nil, err
+	}
+	name := filepath.Join(d.dir, lockFile)
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f); err != nil {
+		defer f.Close()
+		pid, _ := os.ReadFile(name)
+		if p := strings.TrimSpace(string(pid)); p != "" {
+			return nil, fmt.Errorf("%s is in use by process %.20s", d.dir, p)
+		}
+		return nil, fmt.Errorf("%s is in use by another process", d.dir)
+	}
+	// The number is for people. A disk that is full has no room for it, and can be read all the same.
+	if err := f.Truncate(0); err == nil {
+		f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
+	}
+	return f, nil
+}
+
+// loaded is a file that was found in the directory.
+type loaded struct {
+	fileName
+	blocks uint32
+	time   int64
+}
+
+// load reads the directory, removes what has no business there, and makes the tier ready. It reports false when the tier is closed first.
+func (d *disk) load() bool {
+	d.mu.Lock()
+	d.state = diskLoading
+	d.mu.Unlock()
+	began := time.Now()
+	d.clean()
+	var list []loaded
+	for i := range 256 {
+		select {
+		case <-d.quit:
+			return false
+		default:
+		}
+		dir := fmt.Sprintf("%02x", i)
+		files, err := os.ReadDir(filepath.Join(d.dir, dir))
+		if err != nil && !os.IsNotExist(err) {
+			d.fail("read "+dir, err)
+		}
+		for _, f := range files {
+			n, ok := parseFileName(f.Name())
+			if !ok || !strings.HasPrefix(f.Name(), dir) {
+				continue // not ours
+			}
+			info, err := f.Info()
+			if err != nil || !info.Mode().IsRegular() {
+				continue
+			}
+			list = append(list, loaded{n, max(blocksOf(info.Size()), 1), info.ModTime().UnixNano()})
+		}
+	}
+	slices.SortFunc(list, func(a, b loaded) int { return cmp.Compare(a.time, b.time) })
+	x := newDiskIndex()
+	var surplus []fileName
+	for i, f := range list {
+		if out, pushed := x.add(record{fileName: f.fileName, tags: ^uint64(0), seq: uint32(i), blocks: f.blocks}); pushed {
+			surplus = append(surplus, out)
+		}
+	}
+	d.mu.Lock()
+	d.index, d.seq = x, uint32(len(list))
+	d.doomed = append(d.doomed, surplus...)
+	for key := range d.forgotten {
+		d.unindex(key, nil, true)
+	}
+	for len(d.owed) > 0 {
+		owed := d.owed
+		d.owed = nil
+		d.mu.Unlock()
+		for _, p := range owed {
+			d.walk(p, nil, nil)
+		}
+		d.mu.Lock()
+	}
+	d.state, d.forgotten = diskReady, nil
+	d.mu.Unlock()
+	d.log.Info("cache: the disk tier is ready", zap.Int("answers", len(list)), zap.Duration("after", time.Since(began)))
+	return true
+}
+
+// clean removes what a process left that ended while it wrote.
+func (d *disk) clean() {
+	temp := filepath.Join(d.dir, tempDir)
+	files, err := os.ReadDir(temp)
+	if err != nil {
+		d.fail("read "+tempDir, err)
+	}
+	for _, f := range files {
+		if err := os.Remove(filepath.Join(temp, f.Name())); err != nil {
+			d.fail("remove a file", err)
+		}
+	}
+}
