@@ -48,6 +48,12 @@ func (c *Cap) isFull(wake func()) bool {
 	return true
 }
 
+// over reports whether no further connection should be accepted, where those who come cannot wait.
+func (c *Cap) over() bool {
+	max := c.max.Load()
+	return max > 0 && c.n.Load() >= max
+}
+
 // leave counts one less.
 func (c *Cap) leave() {
 	c.n.Add(-1)

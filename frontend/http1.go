@@ -276,6 +276,9 @@ func (e *exchange) serve(v *ListenConfig, begin int64) bool {
 	} else {
 		err = f.respond(&e.Exchange)
 	}
+	if v.altSvc != "" && err == nil && !e.Resp.Header.Has(h1.AltSvc) {
+		e.Resp.Header.AddString("Alt-Svc", v.altSvc)
+	}
 	return e.finish(begin, err)
 }
 

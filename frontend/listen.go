@@ -3,6 +3,7 @@ package frontend
 import (
 	"crypto/tls"
 	"io"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -50,6 +51,7 @@ type ListenConfig struct {
 	AcceptProxy []netip.Prefix
 
 	proxies monitorSet
+	altSvc  string // tells clients of HTTP/3, "" where there is none
 }
 
 // Listener is an open address. Connections are accepted on the first loop and spread over all of them in turn: with one
@@ -65,6 +67,9 @@ type Listener struct {
 	closing atomic.Bool
 	failing atomic.Bool // the end is near, and monitors are told
 	conns   sync.WaitGroup
+	quic    atomic.Pointer[quicSide] // nil: there is no HTTP/3
+	ready   *net.UDPConn             // for HTTP/3, opened and not yet served; nil: none. The house's
+	former  []*quicSide              // switched off, and not yet over. The house's
 
 	handed int           // ListenConfig.Handed, until it is used
 	held   []loop.Socket // came before Open
@@ -96,6 +101,18 @@ func Listen(c ListenConfig) (*Listener, error) {
 	var err error
 	if n.addr, err = n.listen(); err != nil {
 		return nil, err
+	}
+	if err = n.Prepare(&c); err != nil {
+		n.Abort()
+		return nil, err
+	}
+	if c.HTTP3 != nil {
+		own := c // which others may be reading already
+		own.announceHTTP3(n.addr)
+		n.view.Store(&own)
+	}
+	if !c.Hold {
+		n.serveHTTP3(&c)
 	}
 	return n, nil
 }
@@ -151,7 +168,9 @@ func (n *Listener) Address() loop.Addr { return n.view.Load().Address }
 func (n *Listener) TakeOver(c ListenConfig) {
 	was := n.view.Load()
 	c.proxies = newMonitorSet(c.AcceptProxy)
+	c.announceHTTP3(n.addr)
 	n.view.Store(&c)
+	n.serveHTTP3(&c)
 	if was.Entries[0].Frontend.Tally != n.first().Tally {
 		n.resume() // where one was full another need not be
 	}
@@ -159,6 +178,7 @@ func (n *Listener) TakeOver(c ListenConfig) {
 
 // Open lets in whoever was held back.
 func (n *Listener) Open() {
+	n.serveHTTP3(n.view.Load())
 	n.l.Post(func() {
 		if !n.hold {
 			return
@@ -370,6 +390,10 @@ func (n *Listener) shut() {
 		n.held = nil
 		n.conns.Done() // nobody comes any more: see Listen
 	})
+	n.Withdraw()
+	if s := n.quic.Load(); s != nil {
+		s.shutdown()
+	}
 	for _, l := range n.loops {
 		r := n.rooms[l.ID]
 		l.Post(func() {
@@ -387,6 +411,12 @@ func (n *Listener) shut() {
 // Abort closes every connection at once.
 func (n *Listener) Abort() {
 	n.Shutdown()
+	if s := n.quic.Load(); s != nil {
+		s.abort()
+	}
+	for _, s := range n.former {
+		s.abort()
+	}
 	for _, l := range n.loops {
 		r := n.rooms[l.ID]
 		l.Post(func() {

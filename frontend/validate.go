@@ -44,6 +44,11 @@ func (c *Config) checkTCP(bad func(field any, problem, remedy string)) {
 			bad(&b.Redirect, `redirect in mode "tcp"`, remedy)
 		}
 	}
+	for _, b := range c.Binds {
+		if b.HTTP3 {
+			bad(&b.HTTP3, `http3 in mode "tcp"`, remedy)
+		}
+	}
 	if c.Cache != "" {
 		bad(&c.Cache, `cache in mode "tcp"`, remedy)
 	}
@@ -177,6 +182,7 @@ func coversPath(list []string, path string) bool {
 
 // Check reports an address nobody can listen on.
 func (b *Bind) Check(bad func(field any, problem, remedy string)) {
+	b.checkHTTP3(bad)
 	if a := b.Address; a.Valid() && a.Path == "" && a.FD == "" && a.Port() == 0 {
 		bad(&b.Address, fmt.Sprintf("%s has no port", a), fmt.Sprintf("Write %q.", a.WithPort(80)))
 	}

@@ -1,0 +1,174 @@
+package frontend
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+
+	"github.com/quic-go/quic-go/http3"
+
+	"gatehouse/backend/h1"
+	"gatehouse/backend/loop"
+)
+
+// http3Piece is how much of the content of a request is read at once, and ahead.
+const http3Piece = 32 << 10
+
+// http3Body is the content of a request over HTTP/3 as it comes in, a Body. A goroutine reads a piece, and the next one when that is used.
+type http3Body struct {
+	x    *http3Stream
+	want chan struct{} // the goroutine shall go on
+	quit chan struct{}
+	ends sync.WaitGroup
+
+	// Of the loop:
+	data   []byte // the piece that is here
+	lent   bool   // it was handed out
+	err    error  // what came behind it
+	more   loop.Event
+	credit int64 // milliseconds the client may still keep us waiting; see h1.MinRate
+	fields *h1.Header
+}
+
+func newHTTP3Body(x *http3Stream, first *firstRead) *http3Body {
+	b := &http3Body{x: x, want: make(chan struct{}, 1), quit: make(chan struct{}), credit: h1.Grace.Milliseconds()}
+	b.ends.Go(func() { b.fetch(first) })
+	return b
+}
+
+// fetch is the goroutine.
+func (b *http3Body) fetch(first *firstRead) {
+	l := b.x.room.l
+	<-first.came
+	buf, n, err := first.buf, first.n, first.err
+	for {
+		l.Post(func() { b.arrived(buf[:n], err) })
+		if err != nil {
+			return
+		}
+		select {
+		case <-b.want:
+		case <-b.quit:
+			return
+		}
+		if len(buf) < http3Piece {
+			buf = make([]byte, http3Piece)
+		}
+		for n, err = first.from.Read(buf); n == 0 && err == nil; {
+			n, err = first.from.Read(buf)
+		}
+	}
+}
+
+// stop ends the goroutine, and waits for it. No more is read from the stream after that.
+func (b *http3Body) stop() {
+	close(b.quit)
+	b.x.w.SetReadDeadline(longAgo)
+	b.ends.Wait()
+}
+
+// arrived takes a piece. On the loop.
+func (b *http3Body) arrived(data []byte, err error) {
+	b.data, b.err = data, err
+	if err == io.EOF {
+		b.fields = trailerOf(b.x.req.Trailer)
+	}
+	b.more.Set(b.x.room.l)
+}
+
+// trailerOf returns what of a trailer section may be passed on, nil for nothing.
+func trailerOf(t http.Header) (h *h1.Header) {
+	for name, values := range t {
+		for _, v := range values {
+			if n := []byte(name); h1.IsToken(n) && h1.IsValue([]byte(v)) && h1.MayTrail(h1.NameOf(n), n) {
+				if h == nil {
+					h = &h1.Header{}
+				}
+				h.AddString(name, v)
+			}
+		}
+	}
+	return h
+}
+
+// Next is h1.Body's.
+func (b *http3Body) Next(wait bool) (h1.Piece, error) {
+	l := b.x.room.l
+	if b.lent {
+		b.lent, b.data = false, nil
+		if b.err == nil {
+			b.more.Clear()
+			b.want <- struct{}{} // has room: the goroutine has taken the one before
+		}
+	}
+	for {
+		switch {
+		case len(b.data) > 0:
+			b.lent = true
+			p := h1.PieceOf(b.data)
+			p.Last = b.err == io.EOF && b.fields == nil
+			return p, nil
+		case b.err == io.EOF:
+			return h1.Piece{}, io.EOF
+		case b.err != nil:
+			return h1.Piece{}, b.failed()
+		case !wait:
+			return h1.Piece{}, nil
+		}
+		began := l.Now()
+		if !b.more.Wait(l, b.x.Patience) {
+			return h1.Piece{}, b.late(errSilent)
+		}
+		b.credit = min(b.credit-(l.Now()-began)+int64(len(b.data))*1000/h1.MinRate, h1.MaxCredit.Milliseconds())
+		if b.credit < 0 {
+			return h1.Piece{}, b.late(errSlow)
+		}
+	}
+}
+
+var (
+	errSilent = errors.New("content: nothing came in time")
+	errSlow   = fmt.Errorf("content: less than %d bytes per second", h1.MinRate)
+	errLength = errors.New("content of another length than Content-Length says")
+)
+
+// late ends content of a client that keeps us waiting.
+func (b *http3Body) late(cause error) error {
+	b.err = &h1.Error{Status: 408, Side: h1.ByClient, Err: cause, Cause: 'c', State: 'D'}
+	return b.err
+}
+
+// failed says why the content ended early.
+func (b *http3Body) failed() error {
+	if he, ok := errors.AsType[*h1.Error](b.err); ok {
+		return he
+	}
+	if errors.Is(b.err, os.ErrDeadlineExceeded) {
+		return b.late(errSilent)
+	}
+	e := &h1.Error{Status: 400, Side: h1.ByClient, Err: fmt.Errorf("content: %w", b.err), Cause: 'C', State: 'D'}
+	// quic-go notices content that is too short, or too long: "A request or response that is defined as having content when it contains a
+	// Content-Length header field … is malformed if the value of the Content-Length header field does not equal the sum of the DATA frame
+	// lengths received." (RFC 9114 4.1.2)
+	if _, reset := errors.AsType[*http3.Error](b.err); !reset && b.x.req.Context().Err() == nil {
+		e.Status, e.Err, e.Cause = 0, errLength, 'P'
+		b.x.code = http3.ErrCodeMessageError
+	}
+	b.err = e
+	return e
+}
+
+// Ready reports whether the next piece is here, or the end.
+func (b *http3Body) Ready() bool { return b.err != nil || len(b.data) > 0 && !b.lent }
+
+// Done reports whether the whole content has come.
+func (b *http3Body) Done() bool { return b.err == io.EOF && (b.lent || len(b.data) == 0) }
+
+// Trailer is h1.Body's.
+func (b *http3Body) Trailer() *h1.Header { return b.fields }
+
+// Close is h1.Body's. The stream's end ends the reading.
+func (b *http3Body) Close() {}
