@@ -23,6 +23,7 @@ type door struct {
 	free    bool       // freebind
 	entries []frontend.Entry
 	tls     []string           // of each entry, "" for plain HTTP
+	http3   bool               // over UDP too
 	proxies []netip.Prefix     // who begins with a PROXY header, the same for each entry
 	protos  []string           // what is spoken, the preferred protocol first, the same for each entry
 	grace   time.Duration      // how long it stays open after the end was announced
@@ -43,7 +44,7 @@ func (g *generation) bind(f *frontend.Frontend, b *frontend.Bind) {
 		}
 	}
 	g.doors = append(g.doors, &door{address: &b.Address, free: b.Freebind, entries: []frontend.Entry{e}, tls: []string{b.TLS},
-		proxies: b.AcceptProxy, protos: b.Speaks(), grace: grace})
+		http3: b.HTTP3, proxies: b.AcceptProxy, protos: b.Speaks(), grace: grace})
 }
 
 // listener returns what listens on an address, nil when nothing does.
@@ -68,6 +69,19 @@ func (g *generation) tlsOf(d *door) *tls.Config {
 		}
 		return g.certs[name].ConfigFor(d.protos...)
 	}
+	return d.choose(configOf)
+}
+
+// quicOf returns what a door speaks over UDP, nil for nothing.
+func (g *generation) quicOf(d *door) *tls.Config {
+	if !d.http3 {
+		return nil
+	}
+	return d.choose(func(name string) *tls.Config { return g.certs[name].ConfigFor("h3") })
+}
+
+// choose makes one TLS configuration of those of the entries' tls blocks.
+func (d *door) choose(configOf func(name string) *tls.Config) *tls.Config {
 	first := configOf(d.tls[0])
 	if len(slices.Compact(slices.Clone(d.tls))) == 1 {
 		return first
@@ -90,8 +104,8 @@ func (g *generation) tlsOf(d *door) *tls.Config {
 // listen returns how a door is opened.
 func (h *House) listen(g *generation, d *door) frontend.ListenConfig {
 	return frontend.ListenConfig{
-		Address: *d.address, Freebind: d.free, Entries: d.entries, TLS: g.challengeable(g.tlsOf(d)), AcceptProxy: d.proxies, Loops: h.o.Loops, Listen: h.o.Listen,
-		H2C:     slices.Contains(d.protos, frontend.ProtocolHTTP2),
+		Address: *d.address, Freebind: d.free, Entries: d.entries, TLS: g.challengeable(g.tlsOf(d)), HTTP3: g.quicOf(d), AcceptProxy: d.proxies, Loops: h.o.Loops, Listen: h.o.Listen,
+		H2C:       slices.Contains(d.protos, frontend.ProtocolHTTP2),
 		OnError:   func(err error) { h.o.Log.Error("connections are not accepted for a moment", zap.Error(err)) },
 		OnRefusal: h.tellRefusal,
 	}
@@ -103,6 +117,10 @@ func (h *House) open(g, old *generation) (bad faults) {
 	for _, d := range g.doors {
 		if old != nil {
 			if d.n = old.listener(d.address); d.n != nil {
+				c := h.listen(g, d)
+				if err := d.n.Prepare(&c); err != nil {
+					bad.add(d.address, fmt.Errorf("listen on %s: %w", d.address, err), addressRemedy(err))
+				}
 				continue
 			}
 		}
