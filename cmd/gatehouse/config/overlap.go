@@ -57,6 +57,9 @@ func (d *decoder) clash(a, b door) bool {
 	case !slices.Equal(a.bind.AcceptProxy, b.bind.AcceptProxy):
 		d.file.Bad(field, fmt.Sprintf("%s is bound with different lists of accept_proxy", field),
 			fmt.Sprintf("Frontend %q binds it at %s. Who comes by which address is known only behind the PROXY header: write the same list in both.", a.frontend.Name, spot(first)))
+	case a.bind.HTTP3 != b.bind.HTTP3:
+		d.file.Bad(field, fmt.Sprintf("%s is bound with http3 and without", field),
+			fmt.Sprintf("Frontend %q binds it at %s. Write the same in both: clients of one host try for the other what they have learned.", a.frontend.Name, spot(first)))
 	case a.bind.Freebind != b.bind.Freebind:
 		d.file.Bad(field, fmt.Sprintf("%s is bound with freebind and without", field),
 			fmt.Sprintf("Frontend %q binds it at %s. Write the same in both: the address is opened once.", a.frontend.Name, spot(first)))

@@ -189,7 +189,11 @@ func (h *House) abandon(g, old *generation) {
 		old = &generation{}
 	}
 	for _, d := range g.doors {
-		if d.n != nil && old.listener(d.address) != d.n {
+		switch {
+		case d.n == nil:
+		case old.listener(d.address) == d.n:
+			d.n.Withdraw()
+		default:
 			d.n.Abort()
 			d.n.Wait()
 		}
