@@ -36,6 +36,7 @@ type ask struct {
 	fill      *fill
 	feeder    *feeder // of the fill, where it is this exchange that feeds it
 	cancelled bool
+	watch     watch
 	held      *reading // of an entry whose content is on the disk
 	fetched   bool     // the content came from there
 	one       [1]segment
@@ -59,14 +60,14 @@ func newAsk(c *Cache, l *loop.Loop) *ask {
 	w := &waiter{loop: l}
 	w.wake = func() { w.more.Set(l) }
 	a := &ask{c: c, loop: l, w: w}
-	a.stop = a.cancel
+	a.stop, a.watch.a = a.cancel, a
 	return a
 }
 
 // reset makes a ready for the next request and keeps its memory.
 func (a *ask) reset() {
 	a.req.Reset()
-	*a = ask{c: a.c, loop: a.loop, w: a.w, stop: a.stop, target: a.target[:0], key: a.key[:0], req: a.req}
+	*a = ask{c: a.c, loop: a.loop, w: a.w, stop: a.stop, watch: watch{a: a}, target: a.target[:0], key: a.key[:0], req: a.req}
 }
 
 // cancel is Exchange.Cancel while the exchange waits for another one's answer.
@@ -146,7 +147,11 @@ func (a *ask) nextOfFill(wait bool) (h1.Piece, error) {
 		case a.cancelled:
 			return h1.Piece{}, gone()
 		}
+		if a.feeder == nil { // else it is this exchange that gets the content for the others
+			a.watch.begin(true)
+		}
 		a.w.more.Wait(a.loop, 0)
+		a.watch.end()
 	}
 }
 

@@ -202,7 +202,11 @@ func (a *ask) enter(res *resource, before *fill) (f *fill, made bool, e *entry) 
 func (a *ask) await(f *fill, doubtful, personal bool) (phase, error) {
 	x := a.x
 	x.Cancel = a.stop
-	defer func() { x.Cancel = nil }()
+	a.watch.begin(false)
+	defer func() {
+		a.watch.end()
+		x.Cancel = nil
+	}()
 	for {
 		a.w.more.Clear()
 		p, err := f.look(a)
