@@ -240,8 +240,25 @@ type Check struct {
 	// Expect lists the statuses of a healthy answer: "200", "2xx", "200-399".
 	Expect []Statuses `hcl:"expect,optional" default:"2xx,3xx"`
 
-	// Interval is the time from the start of a check to the start of the next.
+	// ExpectText is a regular expression that must be found in the answer: in the content of an HTTP answer, whose status must be among
+	// expect as well, or in what a server says to a "tcp" check: "^\\+PONG". The first 64 KiB are searched, as they come; text without the
+	// special characters of regular expressions stands for itself. Without it, the status alone decides, or that there is a connection.
+	ExpectText string `hcl:"expect_text,optional"`
+
+	// Send is what a "tcp" check says when it is connected, such as "PING\r\n". Without it, it says nothing; with expect_text it then waits for
+	// what the server says first.
+	Send string `hcl:"send,optional"`
+
+	// Interval is the time from the start of a check to the start of the next. Servers with the same address and the same check are probed
+	// once for all of them, in whichever backends they are; rise, fall and on_fail stay their own.
 	Interval time.Duration `hcl:"interval,optional" default:"2s"`
+
+	// FastInterval is the interval while a server is on its way down or up: after the first failed check until fall is reached, and
+	// after the first good one until rise is. Without it, that is interval.
+	FastInterval time.Duration `hcl:"fast_interval,optional"`
+
+	// DownInterval is the interval while a server is down. Without it, that is interval.
+	DownInterval time.Duration `hcl:"down_interval,optional"`
 
 	// Timeout bounds a whole check. Without it the check timeout of the backend counts, or the interval if that is
 	// shorter.

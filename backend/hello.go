@@ -10,8 +10,11 @@ import (
 
 // message returns what the check says. It is made once, when the address is known.
 func (r *round) message(a loop.Addr) []byte {
-	if r.c.Kind == CheckTLS {
+	switch r.c.Kind {
+	case CheckTLS:
 		return clientHello()
+	case CheckTCP:
+		return []byte(r.c.Send)
 	}
 	return r.c.request(a)
 }

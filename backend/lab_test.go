@@ -99,7 +99,7 @@ func (b *lab) sleep(d time.Duration) {
 }
 
 func (b *lab) prober(targets ...target) *prober {
-	return newProber(b.l, b.dial, nil, 2*time.Second, targets, b.changed)
+	return newProber(b.l, b.dial, nil, 2*time.Second, targets, nil, b.changed)
 }
 
 // close stops what runs and waits for it.

@@ -29,6 +29,8 @@ type Options struct {
 	Port uint16
 	// Log is told of servers that go up and down. nil: nobody is.
 	Log *zap.Logger
+	// Probes are the checks of other pools, to share those that are the same. nil: there are none.
+	Probes *Probes
 	// Former is the pool of this name in the configuration before. Servers that are in both go on counting where they are, and those with
 	// the same checks keep their health. nil: there was none.
 	Former *Pool

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,13 +19,13 @@ import (
 
 // probe checks once. It returns whether the server is well, and what it did, in words.
 func (r *round) probe() (good bool, said string) {
-	l := r.p.loop
+	l := r.loop
 	begin := l.Now()
 	a, err := r.address()
 	if err != nil {
 		return false, err.Error()
 	}
-	c, err := r.p.dial(l, loop.Dial{To: a, From: r.t.source, Timeout: r.left(begin)})
+	c, err := r.dial(l, loop.Dial{To: a, From: r.t.source, Timeout: r.left(begin), Making: &r.conn})
 	if err != nil {
 		if timedOut(err) {
 			return false, fmt.Sprintf("connect %s: no answer within %s", a, r.wait)
@@ -37,10 +38,10 @@ func (r *round) probe() (good bool, said string) {
 		r.conn = nil
 		s.Close()
 	}()
-	if r.p.stopped.Load() {
+	if r.over.IsSet() {
 		return false, "stopped"
 	}
-	if r.t.greet != nil && r.c.Port == 0 && r.c.Address == nil {
+	if r.greets() {
 		if s, err = r.t.greet(c, r.c.Kind != CheckTLS, r.left(begin)); err != nil {
 			if timedOut(err) {
 				return false, fmt.Sprintf("no TLS handshake within %s", r.wait)
@@ -48,18 +49,23 @@ func (r *round) probe() (good bool, said string) {
 			return false, fmt.Sprintf("not greeted: %v", cause(err))
 		}
 	}
-	if r.c.Kind == CheckTCP {
-		return true, "connected" + r.after(begin)
-	}
 	if r.send == nil {
 		r.send = r.message(a)
 	}
-	c.SetWriteTimeout(r.left(begin))
-	if _, err := s.Write(r.send); err != nil {
-		// Whoever closes without reading may have answered before.
-		if timedOut(err) {
-			return false, fmt.Sprintf("%s takes no request within %s", a, r.wait)
+	if len(r.send) > 0 {
+		c.SetWriteTimeout(r.left(begin))
+		if _, err := s.Write(r.send); err != nil {
+			// Whoever closes without reading may have answered before.
+			if timedOut(err) {
+				return false, fmt.Sprintf("%s takes no request within %s", a, r.wait)
+			}
 		}
+	}
+	switch {
+	case r.c.Kind == CheckTCP && r.pattern == nil:
+		return true, "connected" + r.after(begin)
+	case r.c.Kind == CheckTCP:
+		return r.text(s, nil, begin)
 	}
 	return r.answer(s, begin)
 }
@@ -89,14 +95,54 @@ func (r *round) answer(c stream, begin int64) (good bool, said string) {
 		case !errors.Is(err, io.EOF):
 			return false, fmt.Sprintf("no answer: %v", cause(err))
 		case n > 0:
-			good, said = verdict(room[:n])
+			if good, said = verdict(room[:n]); good && r.pattern != nil {
+				return r.text(c, room[:n], begin)
+			}
 			return good, said + r.after(begin)
 		default:
 			return false, "connection closed without an answer" + r.after(begin)
 		}
 	}
 	good, said = verdict(room[:n])
+	if good && r.pattern != nil {
+		return r.text(c, room[:n], begin)
+	}
 	return good, said + r.after(begin)
+}
+
+// maxText is how much of an answer is searched for the text that is expected.
+const maxText = 64 << 10
+
+// text reads on behind what has come of an answer until the expected text is found in it, in an HTTP answer behind its head.
+func (r *round) text(c stream, come []byte, begin int64) (good bool, said string) {
+	b := append(make([]byte, 0, 4<<10), come...)
+	where := "answer"
+	for {
+		text, there := b, true
+		if r.c.Kind == CheckHTTP {
+			where = "content"
+			_, text, there = bytes.Cut(b, []byte("\r\n\r\n"))
+		}
+		if there && r.pattern.Match(text) {
+			return true, fmt.Sprintf("%s has %q%s", where, r.c.ExpectText, r.after(begin))
+		}
+		if len(b) >= maxText {
+			return false, fmt.Sprintf("the first %d bytes of the answer lack %q%s", maxText, r.c.ExpectText, r.after(begin))
+		}
+		b = slices.Grow(b, 1)
+		c.SetReadTimeout(r.left(begin))
+		n, err := c.Read(b[len(b):min(cap(b), maxText)])
+		b = b[:len(b)+n]
+		switch {
+		case n > 0 || err == nil:
+		case timedOut(err):
+			return false, fmt.Sprintf("%s %s lacks %q within %s", where, quoteStart(text), r.c.ExpectText, r.wait)
+		case !errors.Is(err, io.EOF):
+			return false, fmt.Sprintf("%s %s lacks %q: %v", where, quoteStart(text), r.c.ExpectText, cause(err))
+		default:
+			return false, fmt.Sprintf("%s %s lacks %q%s", where, quoteStart(text), r.c.ExpectText, r.after(begin))
+		}
+	}
 }
 
 func (r *round) httpVerdict(b []byte) (good bool, said string) {
@@ -136,17 +182,17 @@ func quoteStart(b []byte) string { return strconv.Quote(string(b[:min(len(b), st
 
 // left returns what is left of the time of a check, at least a millisecond.
 func (r *round) left(begin int64) time.Duration {
-	return max(time.Millisecond, r.wait-time.Duration(r.p.loop.Now()-begin)*time.Millisecond)
+	return max(time.Millisecond, r.wait-time.Duration(r.loop.Now()-begin)*time.Millisecond)
 }
 
 func (r *round) after(begin int64) string {
-	return fmt.Sprintf(" after %d ms", r.p.loop.Now()-begin)
+	return fmt.Sprintf(" after %d ms", r.loop.Now()-begin)
 }
 
 // address returns the address to check. It parks while a name is being looked up.
 func (r *round) address() (loop.Addr, error) {
 	const pause = 20 * time.Millisecond
-	l := r.p.loop
+	l := r.loop
 	a := r.t.address()
 	if r.c.Address != nil {
 		a = *r.c.Address
@@ -158,7 +204,7 @@ func (r *round) address() (loop.Addr, error) {
 			if r.left(begin) <= pause {
 				return a, fmt.Errorf("the name %s is not resolved within %s", a.Host, r.wait)
 			}
-			if r.p.over.Wait(l, pause) {
+			if r.over.Wait(l, pause) {
 				return a, errors.New("stopped")
 			}
 		}
@@ -170,10 +216,10 @@ func (r *round) address() (loop.Addr, error) {
 func (r *round) lookup(a loop.Addr) (loop.Addr, error) {
 	var ips []netip.Addr
 	var err error
-	r.p.loop.Block(func() {
+	r.loop.Block(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), r.wait)
 		defer cancel()
-		ips, err = r.p.resolve(ctx, a.Host)
+		ips, err = r.resolve(ctx, a.Host)
 	})
 	switch {
 	case err != nil:

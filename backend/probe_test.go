@@ -106,6 +106,91 @@ func TestProbeTCPIsContentWithAConnection(t *testing.T) {
 	})
 }
 
+// What is expected in the answer's text.
+func TestProbeText(t *testing.T) {
+	const a = "10.0.0.1:80"
+	http := func(text string) *Check {
+		c := httpCheck()
+		c.ExpectText = text
+		return c
+	}
+	tcp := func(send, text string) *Check {
+		c := tcpCheck()
+		c.Send, c.ExpectText = send, text
+		return c
+	}
+	answers := func(want, answer string) machine {
+		return func(nc net.Conn) {
+			b := make([]byte, len(want))
+			if _, err := io.ReadFull(nc, b); err == nil && string(b) == want {
+				io.WriteString(nc, answer)
+				io.Copy(io.Discard, nc)
+			}
+		}
+	}
+	long := strings.Repeat("x", 10_000)
+	tests := []struct {
+		name string
+		c    *Check
+		m    machine
+		want string
+	}{
+		{"found", http("all is (well|fine)"), says("HTTP/1.0 200 OK\r\n\r\nTonight all is well."), `open: content has "all is (well|fine)" after 0 ms`},
+		{"not found", http("well"), says("HTTP/1.0 200 OK\r\nX: well\r\n\r\nout of order"), `shut: content "out of order" lacks "well"`},
+		{"the status counts too", http("well"), says("HTTP/1.0 500 No\r\n\r\nwell"), "shut: HTTP status 500"},
+		{"no content", http("well"), says("HTTP/1.0 200 OK\r\n\r\n"), `shut: content "" lacks "well"`},
+		{"no end of the head", http("well"), says("HTTP/1.0 200 OK\r\nX: well"), `shut: content "" lacks "well"`},
+		{"only the status line", http("well"), says("HTTP/1.0 200"), `shut: content "" lacks "well"`},
+		{"nothing expected of it", http("^$"), says("HTTP/1.0 200 OK\r\n\r\n"), `open: content has "^$"`},
+		{"piece by piece", http("we.l"), func(nc net.Conn) {
+			readHead(nc)
+			for _, c := range "HTTP/1.0 200 OK\r\n\r\nall is well" {
+				time.Sleep(10 * time.Millisecond)
+				nc.Write([]byte{byte(c)})
+			}
+		}, `open: content has "we.l" after 300 ms`},
+		{"far behind", http("well"), says("HTTP/1.0 200 OK\r\n\r\n" + strings.Repeat(long, 6) + "well"), `open: content has "well"`},
+		{"too far behind", http("well"), says("HTTP/1.0 200 OK\r\n\r\n" + strings.Repeat(long, 7) + "well"), `shut: the first 65536 bytes of the answer lack "well"`},
+		{"an answer without end", http("well"), func(nc net.Conn) {
+			readHead(nc)
+			io.WriteString(nc, "HTTP/1.0 200 OK\r\n\r\n")
+			for {
+				if _, err := io.WriteString(nc, long); err != nil {
+					return
+				}
+			}
+		}, "shut: the first 65536 bytes"},
+		{"never comes", http("well"), func(nc net.Conn) {
+			readHead(nc)
+			io.WriteString(nc, "HTTP/1.0 200 OK\r\n\r\nwe")
+			io.Copy(io.Discard, nc)
+		}, `shut: content "we" lacks "well" within 2s`},
+		{"asked and answered", tcp("PING\r\n", "^\\+PONG"), answers("PING\r\n", "+PONG\r\n"), `open: answer has "^\\+PONG" after 0 ms`},
+		{"answered wrongly", tcp("PING\r\n", "^\\+PONG"), answers("PING\r\n", "-ERR loading\r\n"), `shut: answer "-ERR loading" lacks "^\\+PONG" within 2s`},
+		{"a server that speaks first", tcp("", "^220 "), func(nc net.Conn) { io.WriteString(nc, "220 mail\r\n"); io.Copy(io.Discard, nc) }, `open: answer has "^220 "`},
+		{"one that does not", tcp("", "^220 "), holds, `shut: answer "" lacks "^220 " within 2s`},
+		{"one that closes", tcp("", "^220 "), func(net.Conn) {}, `shut: answer "" lacks "^220 "`},
+		{"sent, and nothing expected", tcp("QUIT\r\n", ""), holds, "open: connected"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newLab(t)
+				defer b.close()
+				b.set(a, tt.m)
+				p := b.prober(at(a, tt.c))
+				p.start()
+				b.sleep(2500 * time.Millisecond)
+				p.stop()
+				_, got, _ := strings.Cut(b.heard(), " A ")
+				if !strings.HasPrefix(got, tt.want) {
+					t.Errorf("%q, want %q", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
 // The request is the line as written and nothing else, but for what HTTP/1.1 must have.
 func TestProbeRequest(t *testing.T) {
 	tests := []struct{ request, host, addr, want string }{

@@ -183,7 +183,7 @@ func TestProberWaitsForNames(t *testing.T) {
 				return []netip.Addr{netip.MustParseAddr("::ffff:10.0.0.8")}, nil
 			}
 			return nil, nil
-		}, 0, []target{late, never, at("10.0.0.9:80", c), at("10.0.0.9:80", bad)}, b.changed)
+		}, 0, []target{late, never, at("10.0.0.9:80", c), at("10.0.0.9:80", bad)}, nil, b.changed)
 		p.start()
 		b.sleep(2100 * time.Millisecond)
 		p.stop()
@@ -211,8 +211,8 @@ func TestProberTimeouts(t *testing.T) {
 		{4 * time.Second, 2 * time.Second, time.Second, 4 * time.Second},
 	}
 	for _, tt := range tests {
-		p := newProber(nil, nil, nil, tt.limit, []target{at("10.0.0.1:80", &Check{Timeout: tt.own, Interval: tt.interval})}, nil)
-		if got := p.rounds[0].wait; got != tt.want {
+		p := newProber(nil, nil, nil, tt.limit, []target{at("10.0.0.1:80", &Check{Timeout: tt.own, Interval: tt.interval})}, nil, nil)
+		if got := p.seats[0].r.wait; got != tt.want {
 			t.Errorf("%v: %v, want %v", tt, got, tt.want)
 		}
 	}
@@ -327,7 +327,7 @@ func TestProberOnTheRealNetwork(t *testing.T) {
 	down.Close()
 
 	heard := make(chan string, 2)
-	p := newProber(l, (*loop.Loop).Dial, nil, 2*time.Second, []target{at(up.Addr().String(), httpCheck()), at(refused, httpCheck())},
+	p := newProber(l, (*loop.Loop).Dial, nil, 2*time.Second, []target{at(up.Addr().String(), httpCheck()), at(refused, httpCheck())}, nil,
 		func(server int, health standing, why string) {
 			heard <- fmt.Sprintf("%s %v: %s", letter(server), health, why)
 		})
@@ -338,4 +338,135 @@ func TestProberOnTheRealNetwork(t *testing.T) {
 	if !strings.HasPrefix(got[0], "A open: HTTP status 200 after ") || got[1] != "B shut: connect "+refused+": connection refused" {
 		t.Errorf("%q", got)
 	}
+}
+
+// Servers with the same address and the same check are probed once, in one backend and in several; each has its own rise, fall and
+// on_fail (AT-4.8).
+func TestProbesAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newLab(t)
+		defer b.close()
+		const a = "10.0.0.1:80"
+		b.set(a, holds)
+		quick, slow, held := tcpCheck(), tcpCheck(), tcpCheck()
+		quick.Fall, slow.Fall, held.Fall, held.OnFail = 1, 3, 1, OnFailDrain
+		probes := &Probes{}
+		pool := func(targets ...target) *prober {
+			return newProber(b.l, b.dial, nil, 2*time.Second, targets, probes, b.changed)
+		}
+		one, two := pool(at(a, quick), at(a, slow)), pool(at(a, held))
+		one.start()
+		two.start()
+		b.sleep(time.Millisecond)
+		if got := b.dialled(); len(got) != 1 {
+			t.Errorf("probed at the start: %q", got)
+		}
+		if got := b.heard(); strings.Count(got, " open: connected") != 3 {
+			t.Errorf("heard %q", got)
+		}
+		b.sleep(9 * time.Second)
+		if n := len(b.dialled()); n != 4 {
+			t.Errorf("%d probes in 9 s, one in 2 s is wanted", n)
+		}
+		b.set(a, nil)
+		b.sleep(2 * time.Second)
+		if got := b.heard(); strings.Count(got, "A shut: connect") != 1 || strings.Count(got, "A failing: connect") != 1 || strings.Contains(got, " B ") {
+			t.Errorf("after one failure: %q", got)
+		}
+		b.sleep(4 * time.Second)
+		if got := b.heard(); !strings.Contains(got, " B shut: connect") || strings.Contains(got, "|") {
+			t.Errorf("after three: %q", got)
+		}
+		// Who comes later knows the last result at once; who leaves does not take the round along.
+		b.dialled()
+		three := pool(at(a, tcpCheck()))
+		three.start()
+		one.stop()
+		b.sleep(time.Millisecond)
+		if got := b.heard(); !strings.HasSuffix(got, " A shut: connect 10.0.0.1:80: connection refused") {
+			t.Errorf("the newcomer hears %q", got)
+		}
+		b.sleep(6 * time.Second)
+		if n := len(b.dialled()); n != 3 {
+			t.Errorf("%d probes in 6 s, one in 2 s is wanted", n)
+		}
+		two.stop()
+		three.stop()
+		b.sleep(10 * time.Second)
+		if got := b.dialled(); len(got) > 0 || len(probes.by) > 0 {
+			t.Errorf("still probed: %q, %v", got, probes.by)
+		}
+	})
+}
+
+// What is not quite the same is probed apart.
+func TestProbesThatDiffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newLab(t)
+		defer b.close()
+		const a = "10.0.0.1:80"
+		b.set(a, says("HTTP/1.0 200 OK\r\n\r\nfine"))
+		b.set("10.0.0.1:81", holds)
+		change := func(f func(c *Check)) *Check {
+			c := httpCheck()
+			f(c)
+			return c
+		}
+		sourced, greeted, named := at(a, httpCheck()), at(a, httpCheck()), at(a, httpCheck())
+		sourced.source = netip.MustParseAddr("10.1.2.1")
+		greeted.greet = func(c *loop.Conn, _ bool, _ time.Duration) (stream, error) { return c, nil }
+		named.named = true
+		port := change(func(c *Check) { c.Port = 80 })
+		p := b.prober(at(a, httpCheck()), sourced, greeted, named, at(a, tcpCheck()), at("10.0.0.1:81", httpCheck()),
+			at(a, change(func(c *Check) { c.Request = "GET /" })), at(a, change(func(c *Check) { c.Host = "x" })),
+			at(a, change(func(c *Check) { c.Expect = c.Expect[:1] })), at(a, change(func(c *Check) { c.ExpectText = "fine" })),
+			at(a, change(func(c *Check) { c.Interval = time.Second })), at(a, change(func(c *Check) { c.Timeout = time.Second })),
+			at(a, port)) // which is the first one again
+		p.start()
+		b.sleep(time.Millisecond)
+		if got := b.dialled(); len(got) != 12 {
+			t.Errorf("%d probes: %q", len(got), got)
+		}
+		p.stop()
+		b.sleep(5 * time.Second)
+	})
+}
+
+// On its way down or up a server is checked more often, while it is down less often, if so configured (HAProxy's fastinter and downinter).
+func TestProberIntervals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newLab(t)
+		defer b.close()
+		const a = "10.0.0.1:80"
+		b.set(a, holds)
+		c := tcpCheck()
+		c.FastInterval, c.DownInterval = 500*time.Millisecond, 5*time.Second
+		p := b.prober(at(a, c))
+		p.start()
+		gaps := func(d time.Duration) (list []int) {
+			b.sleep(d)
+			before := -1
+			for _, s := range b.dialled() {
+				var ms int
+				fmt.Sscan(s, &ms)
+				if before >= 0 {
+					list = append(list, (ms-before+100)/500*500)
+				}
+				before = ms
+			}
+			return list
+		}
+		if got := gaps(7 * time.Second); !slices.Equal(got, []int{2000, 2000, 2000}) {
+			t.Errorf("up: %v", got)
+		}
+		b.set(a, nil)
+		if got := gaps(13 * time.Second); !slices.Equal(got, []int{500, 500, 5000, 5000}) {
+			t.Errorf("down: %v", got)
+		}
+		b.set(a, holds)
+		if got := gaps(8 * time.Second); !slices.Equal(got, []int{500, 2000}) {
+			t.Errorf("up again: %v", got)
+		}
+		p.stop()
+	})
 }

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -240,6 +241,23 @@ func (c *Check) Check(bad func(field any, problem, remedy string)) {
 	}
 	if c.Interval < time.Millisecond {
 		bad(&c.Interval, "interval is too short", `Write a duration such as "2s".`)
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		name  string
+	}{{&c.FastInterval, "fast_interval"}, {&c.DownInterval, "down_interval"}} {
+		if *d.field != 0 && *d.field < time.Millisecond {
+			bad(d.field, d.name+" is too short", `Write a duration such as "500ms", or leave it out.`)
+		}
+	}
+	if _, err := regexp.Compile(c.ExpectText); err != nil {
+		bad(&c.ExpectText, fmt.Sprintf("expect_text %q: %v", c.ExpectText, err), `It is a regular expression: put \\ before characters that stand for themselves, such as "\\." for a dot.`)
+	}
+	if c.Kind == CheckTLS && c.ExpectText != "" {
+		bad(&c.ExpectText, "expect_text in a tls check", `It reads no further than the first record. To look into what is encrypted, give the server a tls block and a check "http" or "tcp".`)
+	}
+	if c.Kind != CheckTCP && c.Send != "" {
+		bad(&c.Send, fmt.Sprintf("send in a %s check", c.Kind), `Only check "tcp" says what it is told to; check "http" has request.`)
 	}
 	if c.Timeout != 0 && c.Timeout < time.Millisecond {
 		bad(&c.Timeout, "timeout is too short", `Write a duration such as "2s".`)

@@ -24,4 +24,7 @@ type Dial struct {
 	To      Addr          // a literal IP address with a port, or a unix path
 	From    netip.Addr    // the local address to connect from, if valid
 	Timeout time.Duration // 0 or less: as long as the kernel tries
+	// Making is set to the connection while it is being made: closing that gives it up, with ErrClosed. nil: nobody wants to. Where the platform
+	// has no epoll, it stays nil.
+	Making **Conn
 }

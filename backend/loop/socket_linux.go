@@ -70,6 +70,10 @@ func (l *Loop) Dial(d Dial) (*Conn, error) {
 		return c, nil
 	}
 	c.writable = false
+	if d.Making != nil {
+		*d.Making = c
+		defer func() { *d.Making = nil }()
+	}
 	c.SetWriteTimeout(d.Timeout)
 	if err = c.waitWrite(); err == nil {
 		so, e := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ERROR)

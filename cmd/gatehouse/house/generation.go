@@ -147,7 +147,7 @@ func (h *House) buildPools(g, old *generation, bad *faults) {
 			g.pools[c.Name] = old.pools[c.Name]
 			continue
 		}
-		p, err := backend.New(c, backend.Options{Loops: h.o.Loops, Dial: h.o.Dial, Resolve: h.o.Resolve, Port: port, Log: h.o.Log, Former: old.pools[c.Name]})
+		p, err := backend.New(c, backend.Options{Loops: h.o.Loops, Dial: h.o.Dial, Resolve: h.o.Resolve, Port: port, Log: h.o.Log, Former: old.pools[c.Name], Probes: &h.probes})
 		if err != nil {
 			bad.add(c, fmt.Errorf("backend %q: %w", c.Name, err), "No server of it can be used as it is.")
 			continue

@@ -69,6 +69,7 @@ type House struct {
 	started time.Time
 	gen     atomic.Pointer[generation]
 	wishes  *wishes
+	probes  backend.Probes
 	left    atomic.Bool // another process listens in this one's place
 
 	refusals refusals
