@@ -158,3 +158,29 @@ func TestCheckRequests(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckTextAndIntervals(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(c *Check)
+		want   string // the beginning
+	}{
+		{"all of it", func(c *Check) {
+			c.Send, c.ExpectText, c.FastInterval, c.DownInterval = "PING\r\n", `^\+PONG`, time.Second, time.Minute
+		}, ""},
+		{"a pattern that is none", func(c *Check) { c.ExpectText = "(well" }, `expect_text "(well": `},
+		{"no time", func(c *Check) { c.FastInterval = time.Microsecond }, "fast_interval is too short"},
+		{"no time", func(c *Check) { c.DownInterval = -time.Second }, "down_interval is too short"},
+		{"http says what its request says", func(c *Check) {
+			c.Kind, c.Request, c.Expect, c.Send = CheckHTTP, "GET /", []Statuses{{200, 200}}, "PING"
+		}, "send in a http check"},
+		{"tls says a hello", func(c *Check) { c.Kind, c.Send = CheckTLS, "PING" }, "send in a tls check"},
+		{"tls reads a record", func(c *Check) { c.Kind, c.ExpectText = CheckTLS, "PONG" }, "expect_text in a tls check"},
+	} {
+		check := tcpCheck()
+		c.change(check)
+		if got := complaints(check.Check); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}

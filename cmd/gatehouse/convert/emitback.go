@@ -85,7 +85,11 @@ func (c *check) write(o *outline) {
 		if len(c.expect) > 0 {
 			o.attr(&c.node, "expect", list(c.expect))
 		}
+		o.text(&c.node, "send", c.send)
+		o.text(&c.node, "expect_text", c.expectText)
 		o.duration(&c.node, "interval", c.interval)
+		o.duration(&c.node, "fast_interval", c.fast)
+		o.duration(&c.node, "down_interval", c.down)
 		o.duration(&c.node, "timeout", c.timeout)
 		o.number(&c.node, "rise", c.rise)
 		o.number(&c.node, "fall", c.fall)

@@ -44,6 +44,8 @@ type proxy struct {
 	servers     []*haproxyServer
 	httpchk     *haproxyCheck
 	checkKind   string // of a check that is not "http"
+	tcpSend     string // of tcp-check send
+	tcpText     string // of tcp-check expect, a regular expression
 	checkBy     *directive
 	persist     *directive
 	cookieWord  *directive

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +13,8 @@ type haproxyCheck struct {
 	method, uri, version string
 	host                 string
 	expect               []string
-	refused              bool // what is expected cannot be said
+	text                 string // a regular expression
+	refused              bool   // what is expected cannot be said
 }
 
 // httpchkOption reads option httpchk [[METHOD] URI [VERSION]]. Old files smuggle fields in behind the version.
@@ -34,7 +36,7 @@ func (x *proxy) httpchkOption(d *directive) {
 		c.uri = "/" + c.uri
 	}
 	if x.httpchk != nil { // http-check stood before it
-		c.host, c.expect, c.refused = x.httpchk.host, x.httpchk.expect, x.httpchk.refused
+		c.host, c.expect, c.text, c.refused = x.httpchk.host, x.httpchk.expect, x.httpchk.text, x.httpchk.refused
 	}
 	x.httpchk = c
 	d.hold = true
@@ -145,10 +147,29 @@ func (x *proxy) httpCheckExpect(d *directive, c *haproxyCheck) {
 	case len(words) == 3 && words[0] == "!" && (words[1] == "rstatus" && words[2] == "^5" || words[1] == "status" && words[2] == "500-599"):
 		c.expect = []string{"100-499"}
 		d.keep("expect")
+	case len(words) >= 2 && c.text == "" && (words[0] == "string" || words[0] == "rstring"):
+		if c.text = textPattern(d, words); c.text == "" {
+			c.refused = true
+		}
 	default:
-		d.refuse("the status alone decides here")
+		d.refuse("the status decides here, and one text or pattern in the content (expect_text)")
 		c.refused = true
 	}
+}
+
+// textPattern reads string TEXT or rstring REGEX as the regular expression of expect_text, "" when there is none.
+func textPattern(d *directive, words []string) string {
+	text := strings.Join(words[1:], " ")
+	if words[0] == "string" {
+		d.keep("expect_text")
+		return regexp.QuoteMeta(text)
+	}
+	if _, err := regexp.Compile(text); err != nil {
+		d.refuse("expect_text takes the regular expressions of RE2, which this is none of")
+		return ""
+	}
+	d.keep("expect_text")
+	return text
 }
 
 // statusClass reads the usual patterns for classes of statuses: "^2", "^[23]", "(2|3)[0-9][0-9]".
@@ -167,7 +188,7 @@ func statusClass(pattern string) (list []string) {
 	return list
 }
 
-// tcpCheck reads tcp-check WORD…: what is said after connecting is not checked here.
+// tcpCheck reads tcp-check WORD…: a check may say one thing after connecting, and expect one.
 func (x *proxy) tcpCheck(d *directive) {
 	switch d.arg(1) {
 	case "connect":
@@ -178,10 +199,26 @@ func (x *proxy) tcpCheck(d *directive) {
 		}
 	case "comment":
 		d.fold("a remark")
+	case "send":
+		if x.tcpSend != "" || x.tcpText != "" || d.rest(2) == "" {
+			d.refuse(reasonDialogue)
+			return
+		}
+		x.tcpSend = d.rest(2)
+		d.keep("send")
+	case "expect":
+		words := d.args(2)
+		if len(words) < 2 || words[0] != "string" && words[0] != "rstring" || x.tcpText != "" {
+			d.refuse(reasonDialogue)
+			return
+		}
+		x.tcpText = textPattern(d, words)
 	default:
-		d.refuse("what is said after connecting is not checked here: the check is that the port accepts connections")
+		d.refuse(reasonDialogue)
 	}
 }
+
+const reasonDialogue = "a check says one text here and then expects one (send, expect_text): this is not checked"
 
 func (x *proxy) weakerCheck(d *directive) {
 	x.checkKind, x.checkBy, d.hold = "tcp", d, true
@@ -222,7 +259,12 @@ func (x *proxy) checks() {
 		c := x.httpchk
 		common.request = c.method + " " + c.uri + " " + c.version
 		common.host = c.host
-		common.expect = c.expect
+		common.expect, common.expectText = c.expect, c.text
+		if c.text != "" && c.expect == nil {
+			common.expect = []string{"100-599"} // the text alone decides
+		}
+	} else if kind == "tcp" {
+		common.send, common.expectText = x.tcpSend, x.tcpText
 	}
 	if x.persist != nil {
 		common.onFail = "drain"
@@ -246,6 +288,8 @@ func (x *proxy) checks() {
 		}
 	}
 	common.interval = mode(checked, func(s *haproxyServer) time.Duration { return s.inter })
+	common.fast = mode(checked, func(s *haproxyServer) time.Duration { return s.fast })
+	common.down = mode(checked, func(s *haproxyServer) time.Duration { return s.down })
 	common.rise = mode(checked, func(s *haproxyServer) int { return s.rise })
 	common.fall = mode(checked, func(s *haproxyServer) int { return s.fall })
 	common.port = mode(checked, func(s *haproxyServer) int { return s.port })
@@ -259,6 +303,12 @@ func (x *proxy) checks() {
 		own.from = map[string][]*directive{"": {s.d}}
 		if s.inter != common.interval {
 			own.interval = or(s.inter, 2*time.Second)
+		}
+		if s.fast != common.fast {
+			own.fast = or(s.fast, or(s.inter, 2*time.Second))
+		}
+		if s.down != common.down {
+			own.down = or(s.down, or(s.inter, 2*time.Second))
 		}
 		if s.rise != common.rise {
 			own.rise = or(s.rise, 2)
@@ -275,7 +325,7 @@ func (x *proxy) checks() {
 		if own.address = s.checkAddress(); own.address != "" {
 			own.port = 0 // the address has it
 		}
-		if own.interval != 0 || own.rise != 0 || own.fall != 0 || own.port != 0 || own.address != "" {
+		if own.interval != 0 || own.fast != 0 || own.down != 0 || own.rise != 0 || own.fall != 0 || own.port != 0 || own.address != "" {
 			s.server.checks = append(s.server.checks, own)
 		}
 	}
@@ -292,7 +342,7 @@ func (x *proxy) trafficPort(s *haproxyServer) int {
 
 // set fills a check of the server's own.
 func (s *haproxyServer) set(c *check) {
-	c.interval, c.rise, c.fall, c.port = s.inter, s.rise, s.fall, s.port
+	c.interval, c.fast, c.down, c.rise, c.fall, c.port = s.inter, s.fast, s.down, s.rise, s.fall, s.port
 	c.address = s.checkAddress()
 }
 

@@ -16,6 +16,7 @@ type haproxyServer struct {
 	check          bool
 	checkTLS       bool // the check speaks TLS
 	inter          time.Duration
+	fast, down     time.Duration // fastinter, downinter
 	rise, fall     int
 	port           int
 	checkAddr      string
@@ -122,18 +123,15 @@ func (s *haproxyServer) words(x *proxy, d *directive, words []string) {
 			s.check = true
 		case "no-check":
 			s.check = false
-		case "inter":
+		case "inter", "fastinter", "downinter":
 			v := arg()
 			t, remark, ok := parseHAProxyTime(v)
 			if !ok {
-				d.refuse("inter: %q is not a time", v)
+				d.refuse("%s: %q is not a time", word, v)
 			} else if remark != "" {
 				d.note("%s", remark)
 			}
-			s.inter = t
-		case "fastinter", "downinter":
-			i++
-			d.note("%s: checks come at the same pace, whatever the state", word)
+			*map[string]*time.Duration{"inter": &s.inter, "fastinter": &s.fast, "downinter": &s.down}[word] = t
 		case "rise":
 			s.rise = number()
 		case "fall":

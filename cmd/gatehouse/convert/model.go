@@ -246,7 +246,10 @@ type check struct {
 	request    string
 	host       string
 	expect     []string
+	expectText string
+	send       string
 	interval   time.Duration
+	fast, down time.Duration
 	timeout    time.Duration
 	rise, fall int
 	port       int
