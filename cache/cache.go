@@ -2,6 +2,7 @@ package cache
 
 import (
 	"net/netip"
+	"os"
 
 	"go.uber.org/zap"
 
@@ -58,7 +59,10 @@ func New(c *Config, next h1.RoundTripper, o Options) *Cache {
 		if o.files != nil {
 			k.store.files = *o.files
 		}
-		k.store.useDisk(c.Disk, c.Memory)
+	}
+	if c.Disk != nil {
+		// Whoever may do that now may not later. What else there is to be said of the directory is said when it is used.
+		os.MkdirAll(c.Disk.Path, 0o700)
 	}
 	k.o.Former = nil // whose configuration is not ours to keep
 	k.store.addBackend(o.Backend)
@@ -72,7 +76,8 @@ func New(c *Config, next h1.RoundTripper, o Options) *Cache {
 	return k
 }
 
-// TakeOver bounds what is remembered by this configuration, in the place of the former's. Where there was no former, it does so already.
+// TakeOver puts this configuration in charge of what is remembered, in the place of the former's, if there was one. Not before that anything
+// is done with the directory of a disk tier, but that it is made. It does not wait for the disk.
 func (c *Cache) TakeOver() {
 	c.store.resize(c.c.Memory)
 	c.store.useDisk(c.c.Disk, c.c.Memory)

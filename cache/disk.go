@@ -66,7 +66,7 @@ func (s diskState) String() string { return [...]string{"waiting", "loading", "r
 
 // What a disk that cannot be used is left in peace for.
 const (
-	retryOpen  = 5 * time.Second
+	retryOpen  = 2 * time.Second
 	retryWrite = time.Second
 	closeTime  = 5 * time.Second
 )

@@ -56,6 +56,7 @@ func newRigWith(t *testing.T, n int, c *Config, o Options) *rig {
 	}
 	o.Loops, o.Backend = r.loops, "web"
 	r.cache = New(c, h1.RoundTripFunc(r.ask), o)
+	r.cache.TakeOver()
 	return r
 }
 

@@ -13,18 +13,18 @@ import (
 
 func cacheCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "cache stats|purge",
+		Use:   "cache stats|list|purge",
 		Short: "Look into the caches of a running gatehouse, or make them forget",
 		Long:  `Cache says what the caches of a running gatehouse remember and how often that was of use, and makes them forget.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("cache needs to know what to do: stats or purge")
+				return errors.New("cache needs to know what to do: stats, list or purge")
 			}
-			return fmt.Errorf("cache cannot %q: it can stats and purge", args[0])
+			return fmt.Errorf("cache cannot %q: it can stats, list and purge", args[0])
 		},
 		RunE: func(*cobra.Command, []string) error { return nil }, // Args has refused
 	}
-	c.AddCommand(cacheStatsCommand(), cachePurgeCommand())
+	c.AddCommand(cacheStatsCommand(), cacheListCommand(), cachePurgeCommand())
 	return c
 }
 
@@ -35,7 +35,8 @@ func cacheStatsCommand() *cobra.Command {
 		Use:   "stats [--json] [-c FILE|DIR]... [--socket PATH]",
 		Short: "Say what caches remember, and how often that was of use",
 		Long: `Stats lists the caches of a running gatehouse: how many URLs they remember something of, and in how much memory; how many requests were
-answered from it, how many had to be fetched, and how many of those got an answer that another request was fetching.
+answered from it, how many had to be fetched, and how many of those got an answer that another request was fetching. Of disk tiers it says
+how many answers are there, whether the directory is in use, and what went wrong with it.
 
 Exit codes: 0 well, 1 failed, 2 usage, 3 the configuration does not say where the socket is, 5 not running.`,
 		Args: noWords,

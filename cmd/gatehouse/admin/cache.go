@@ -23,6 +23,39 @@ type Cache struct {
 	Evicted     uint64 `json:"evicted"`     // URLs that made room for others
 	Purged      uint64 `json:"purged"`      // URLs forgotten by order
 	Invalidated uint64 `json:"invalidated"` // URLs forgotten as a request may have changed them
+
+	Disk *Disk `json:"disk,omitempty"` // its disk tier; nil: there is none
+}
+
+// Disk is the disk tier of a cache at a moment.
+type Disk struct {
+	Path    string `json:"path"`
+	State   string `json:"state"`             // "waiting" for the directory, "loading", "ready" or "closed"
+	Trouble string `json:"trouble,omitempty"` // why it is not used, or not written to
+	Objects int    `json:"objects"`           // answers
+	Bytes   uint64 `json:"bytes"`             // of their files, in blocks of the file system
+	Size    uint64 `json:"size"`              // the bound of bytes
+	Queued  uint64 `json:"queued"`            // bytes that wait to be written
+
+	Hits     uint64 `json:"hits"`     // of all hits: the content came from the disk
+	Promoted uint64 `json:"promoted"` // answers brought from there into memory
+	Stored   uint64 `json:"stored"`   // answers written
+	Written  uint64 `json:"written"`  // bytes
+	Dropped  uint64 `json:"dropped"`  // answers not written, as the disk was too slow or full
+	Evicted  uint64 `json:"evicted"`  // answers that made room for others
+	Corrupt  uint64 `json:"corrupt"`  // files that were not what had been written, and were removed
+	Errors   uint64 `json:"errors"`   // of the file system
+	Slow     uint64 `json:"slow"`     // requests that asked a server as the disk was too slow
+}
+
+// Disks returns the caches that have a disk tier.
+func (s *Status) Disks() (list []*Cache) {
+	for i := range s.Caches {
+		if s.Caches[i].Disk != nil {
+			list = append(list, &s.Caches[i])
+		}
+	}
+	return list
 }
 
 // Ratio is how many of the requests that were looked up were answered without asking a server for them, in percent; 0 for no requests.

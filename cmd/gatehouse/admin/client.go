@@ -61,6 +61,12 @@ func (c *Client) Purge(ctx context.Context, order Purge) (*Purged, error) {
 	return &p, c.ask(ctx, "POST", "/cache", order, &p)
 }
 
+// List asks what caches remember.
+func (c *Client) List(ctx context.Context, listing Listing) (*Listed, error) {
+	var l Listed
+	return &l, c.ask(ctx, "POST", "/cache/list", listing, &l)
+}
+
 // ask sends a question and reads the answer. The error is ErrNotRunning when nobody is there to ask.
 func (c *Client) ask(ctx context.Context, method, path string, question, answer any) error {
 	var body io.Reader

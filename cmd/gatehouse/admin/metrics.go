@@ -63,6 +63,14 @@ func ofCaches(value func(c *Cache) float64) func(*Status, func(float64, ...strin
 	}
 }
 
+func ofDisks(value func(d *Disk) float64) func(*Status, func(float64, ...string)) {
+	return func(s *Status, send func(float64, ...string)) {
+		for _, c := range s.Disks() {
+			send(value(c.Disk), c.Name)
+		}
+	}
+}
+
 func truth(b bool) float64 {
 	if b {
 		return 1
@@ -141,6 +149,20 @@ var metrics = []metric{
 	counter("cache_evicted", "URLs that made room for others.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Evicted) })),
 	counter("cache_purged", "URLs forgotten by order.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Purged) })),
 	counter("cache_invalidated", "URLs forgotten as a request may have changed them.", byCache, ofCaches(func(c *Cache) float64 { return float64(c.Invalidated) })),
+	gauge("cache_disk_objects", "Answers on the disk.", byCache, ofDisks(func(d *Disk) float64 { return float64(d.Objects) })),
+	gauge("cache_disk_bytes", "What their files take.", byCache, ofDisks(func(d *Disk) float64 { return float64(d.Bytes) })),
+	gauge("cache_disk_size_bytes", "The bound of that.", byCache, ofDisks(func(d *Disk) float64 { return float64(d.Size) })),
+	gauge("cache_disk_queued_bytes", "Content that waits to be written.", byCache, ofDisks(func(d *Disk) float64 { return float64(d.Queued) })),
+	counter("cache_disk_hits", "Hits whose content came from the disk.", byCache, ofDisks(func(d *Disk) float64 { return float64(d.Hits) })),
+	counter("cache_disk_promoted", "Answers brought from the disk into memory.", byCache, ofDisks(func(d *Disk) float64 { return float64(d.Promoted) })),
+	counter("cache_disk_stored", "Answers written.", byCache, ofDisks(func(d *Disk) float64 { return float64(d.Stored) })),
+	counter("cache_disk_written_bytes", "Bytes written.", byCache, ofDisks(func(d *Disk) float64 { return float64(d.Written) })),
+	counter("cache_disk_dropped", "Answers not written, as the disk was too slow or full.", byCache, ofDisks(func(d *Disk) float64 { return float64(d.Dropped) })),
+	counter("cache_disk_evicted", "Answers that made room for others.", byCache, ofDisks(func(d *Disk) float64 { return float64(d.Evicted) })),
+	counter("cache_disk_corrupt", "Files that were not what had been written.", byCache, ofDisks(func(d *Disk) float64 { return float64(d.Corrupt) })),
+	counter("cache_disk_errors", "Errors of the file system.", byCache, ofDisks(func(d *Disk) float64 { return float64(d.Errors) })),
+	counter("cache_disk_slow", "Requests that asked a server as the disk was too slow.", byCache, ofDisks(func(d *Disk) float64 { return float64(d.Slow) })),
+	gauge("cache_disk_ready", "1 if the disk tier is in use.", byCache, ofDisks(func(d *Disk) float64 { return truth(d.State == "ready" && d.Trouble == "") })),
 
 	gauge("certificate_not_after_seconds", "When the certificate ends.", []string{"tls", "names"}, func(s *Status, send func(float64, ...string)) {
 		seen := map[[2]string]bool{} // an RSA certificate and its twin have the same names: the first that ends counts

@@ -23,6 +23,7 @@ type Process struct {
 	Reload func() *Outcome
 	Obey   func(Order) (*Obeyed, error)
 	Purge  func(Purge) (*Purged, error)
+	List   func(Listing) (*Listed, error)
 	// HandOver calls give with all that listens, and stop, which is closed when there is nothing to hand over any more. When give returns nil, another
 	// process serves in this one's place, which has begun to leave. nil: there is no handing over.
 	HandOver func(give func(list []Descriptor, stop <-chan struct{}) error) error
@@ -143,6 +144,7 @@ func (p Process) orders() http.Handler {
 			reply(w, http.StatusOK, done)
 		}
 	})
+	m.HandleFunc("POST /cache/list", p.list)
 	m.HandleFunc("POST /cache", func(w http.ResponseWriter, r *http.Request) {
 		var o Purge
 		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder)).Decode(&o)
@@ -165,6 +167,25 @@ func (p Process) orders() http.Handler {
 	})
 	m.HandleFunc("POST /takeover", p.handOver)
 	return m
+}
+
+// list answers what caches remember.
+func (p Process) list(w http.ResponseWriter, r *http.Request) {
+	var o Listing
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder)).Decode(&o)
+	if err == nil {
+		err = o.Check()
+	}
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	list, err := p.List(o)
+	if err != nil {
+		refuse(w, http.StatusNotFound, err)
+		return
+	}
+	reply(w, http.StatusOK, list)
 }
 
 // refusal is what is said in the place of an answer.

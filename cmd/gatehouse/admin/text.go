@@ -74,6 +74,21 @@ func (s *Status) caches(p *printer) {
 		return row(c.Name, c.Keys, mebibytes(c.Bytes), mebibytes(c.Memory), strconv.Itoa(c.Ratio())+" %", c.Hits, c.Stale, c.Misses, c.Collapsed, c.Passed,
 			c.Stored, c.Evicted, c.Purged+c.Invalidated)
 	})
+	list := s.Disks()
+	if len(list) == 0 {
+		return
+	}
+	p.line("")
+	p.table("cache\tdisk\tanswers\tsize\tof\tstate\thits\tpromoted\tstored\tdropped\tevicted\tcorrupt\terrors\tslow", len(list), func(i int) string {
+		d := list[i].Disk
+		return row(list[i].Name, d.Path, d.Objects, mebibytes(d.Bytes), mebibytes(d.Size), d.State, d.Hits, d.Promoted, d.Stored, d.Dropped,
+			d.Evicted, d.Corrupt, d.Errors, d.Slow)
+	})
+	for _, c := range list {
+		if c.Disk.Trouble != "" {
+			p.line("cache %s goes on in memory: %s", c.Name, c.Disk.Trouble)
+		}
+	}
 }
 
 // mebibytes writes a size.

@@ -125,7 +125,7 @@ func (h *House) open(g, old *generation) (bad faults) {
 			}
 		}
 		c := h.listen(g, d)
-		c.Hold, c.Handed = old != nil, h.handed(d.address.String())
+		c.Hold, c.Handed = old != nil || h.o.Opened != nil, h.handed(d.address.String())
 		n, err := frontend.Listen(c)
 		if old != nil && errors.Is(err, syscall.EADDRINUSE) {
 			// It may be part of an address that is given up, or the other way round. The kernel takes the second one only when the first
@@ -199,5 +199,5 @@ func (h *House) openAdmin(g, old *generation, bad *faults) {
 
 // controls are what the admin socket may do.
 func (h *House) controls() admin.Process {
-	return admin.Process{Status: h.Status, Reload: h.Reload, Obey: h.Obey, Purge: h.Purge, HandOver: h.handOver}
+	return admin.Process{Status: h.Status, Reload: h.Reload, Obey: h.Obey, Purge: h.Purge, List: h.List, HandOver: h.handOver}
 }

@@ -62,7 +62,7 @@ func (h *House) build(f *config.File, old *generation) (*generation, faults) {
 		h.abandon(g, old)
 		return nil, bad
 	}
-	buildCaches(h.o.Loops, g, old)
+	buildCaches(h.o.Loops, g, old, h.o.Log)
 	h.buildFronts(g, old)
 	return g, nil
 }
@@ -219,6 +219,7 @@ func (h *House) abandon(g, old *generation) {
 			c.Close()
 		}
 	}
+	g.closeCaches(old)
 	closeKeeper(g, old)
 	for name, l := range g.logs {
 		if l != old.logs[name] {

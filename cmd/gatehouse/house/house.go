@@ -122,6 +122,7 @@ func (h *House) Start() error {
 		h.end()
 		return faults.in(g.file)
 	}
+	g.takeOver() // not before rights were given away: what is made in a directory shall be whose it will be
 	h.manage(g)
 	return nil
 }

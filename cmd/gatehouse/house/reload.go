@@ -171,9 +171,7 @@ func (h *House) install(g, old *generation) {
 	for _, f := range g.fronts {
 		f.TakeOver()
 	}
-	for _, c := range g.caches {
-		c.first.TakeOver()
-	}
+	g.takeOver()
 	for _, d := range g.doors {
 		if old.listener(d.address) == d.n {
 			d.n.TakeOver(h.listen(g, d))
@@ -241,6 +239,7 @@ func (h *House) retire(old, g *generation) {
 		for _, c := range certs {
 			c.Close()
 		}
+		old.closeCaches(g)
 		closeKeeper(old, g)
 		if socket != nil {
 			socket.Close() // waits for the answer to whoever has asked for this reload
