@@ -104,7 +104,7 @@ func (a *ask) fetch(res *resource, old *entry, fwd string) error {
 	case len(x.Req.Method) != len("GET"):
 		return a.fetchHead(old, fwd)
 	case h.Has(h1.Range):
-		return a.relay(fwd, "RANGE")
+		return a.fetchRange(fwd)
 	case h.Has(h1.CacheControl) && readDirectives(h).noStore:
 		return a.relay(fwd, "REQUEST-NO-STORE")
 	case a.c.store.marks.has(a.hash, a.now):
