@@ -24,8 +24,8 @@ func writePID(name string, former int) error {
 
 // removePID removes a file that names this process.
 func removePID(name string) {
-	if name != "" && readPID(name) == os.Getpid() {
-		os.Remove(name)
+	if name != "" && readPID(name) == os.Getpid() && os.Remove(name) != nil {
+		os.Truncate(name, 0) // in a directory of root's, to whom this process belonged at its start
 	}
 }
 

@@ -94,10 +94,14 @@ func serve(c *cobra.Command, file *config.File, flags *configFlags, takeover boo
 	} else if former.Descriptors, err = activated(); err != nil {
 		return failed(err)
 	}
+	opened, err := becoming(file, flags.paths, log)
+	if err != nil {
+		return failed(err)
+	}
 	left := make(chan struct{})
 	h, err := house.New(file, house.Options{
 		Descriptors: former.Descriptors, Succeeding: takeover, HandedOver: func() { close(left) },
-		Loops: loops, Log: log, Version: version(), Configuration: flags.paths,
+		Loops: loops, Log: log, Version: version(), Configuration: flags.paths, Opened: ready(file, former, opened),
 		Load: func() (*config.File, *config.Diagnostics) {
 			file, diags, err := flags.read()
 			if err != nil {
@@ -110,6 +114,9 @@ func serve(c *cobra.Command, file *config.File, flags *configFlags, takeover boo
 			if err := movePID(was.Global.PIDFile, is.Global.PIDFile); err != nil {
 				log.Error("pid file not moved", zap.Error(err))
 			}
+			if was.Global.User != is.Global.User || was.Global.Group != is.Global.Group {
+				log.Warn("user and group count from the next start on: a process changes them once", zap.String("user", is.Global.User), zap.String("group", is.Global.Group))
+			}
 			tell(serviceReady)
 		},
 	})
@@ -118,12 +125,6 @@ func serve(c *cobra.Command, file *config.File, flags *configFlags, takeover boo
 	}
 	if err := h.Start(); err != nil {
 		return failed(err)
-	}
-	if pid := file.Global.PIDFile; pid != "" {
-		if err := writePID(pid, former.PID); err != nil {
-			h.Shutdown(canceled())
-			return failed(err)
-		}
 	}
 	if takeover {
 		succeed(h, former, log)
@@ -154,6 +155,26 @@ func serve(c *cobra.Command, file *config.File, flags *configFlags, takeover boo
 			tell(serviceStopping)
 			return failed(drain(h, log, limit, signals))
 		}
+	}
+}
+
+// ready returns what is done when every address is open: the pid file is written while there are still rights to do so, and then they
+// are given up, if so configured.
+func ready(file *config.File, former *admin.Takeover, give func() error) func() error {
+	return func() error {
+		if pid := file.Global.PIDFile; pid != "" {
+			if err := writePID(pid, former.PID); err != nil {
+				return err
+			}
+		}
+		if give == nil {
+			return nil
+		}
+		err := give()
+		if err != nil {
+			removePID(file.Global.PIDFile)
+		}
+		return err
 	}
 }
 
@@ -210,11 +231,4 @@ func drain(h *house.House, log *zap.Logger, limit time.Duration, signals <-chan 
 			}
 		}
 	}
-}
-
-// canceled returns a context that has ended.
-func canceled() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
 }

@@ -55,6 +55,18 @@ type File struct {
 
 // Global holds what concerns the whole process.
 type Global struct {
+	// User is who gatehouse becomes when it was started by root and every address is open, before it lets anybody in: a name, or a number.
+	// It keeps nothing of root's rights, and can never get them back. What it writes to is given to that user: the state
+	// directory, disks of caches, log files, the pid file and unix sockets. What it reads again later must be readable for that
+	// user, so that a reload and renewed certificates work: the configuration and all files it names. A reload cannot open further
+	// ports below 1024; where that is needed, let the service manager start gatehouse as that user, with the capability
+	// CAP_NET_BIND_SERVICE (AmbientCapabilities= of systemd). Without user, gatehouse stays who it was started as.
+	User string `hcl:"user,optional"`
+
+	// Group is the group it becomes a member of, a name or a number. Without it, the user's own. The user's further groups, as
+	// ssl-cert, count too.
+	Group string `hcl:"group,optional"`
+
 	// MaxConnections is how many clients may be connected at once, over all frontends. Further ones wait in the kernel's
 	// queue.
 	MaxConnections int `hcl:"max_connections,optional" default:"100000"`
@@ -77,6 +89,9 @@ type Global struct {
 
 // Check reports limits that would let nobody in.
 func (g *Global) Check(bad func(field any, problem, remedy string)) {
+	if g.Group != "" && g.User == "" {
+		bad(&g.Group, "group is set without user", `Name the user too: user = "gatehouse".`)
+	}
 	if g.MaxConnections < 1 {
 		bad(&g.MaxConnections, "max_connections is less than one", "Without a connection nobody can be served. Leave the attribute out for 100000.")
 	}

@@ -125,7 +125,7 @@ func (h *House) open(g, old *generation) (bad faults) {
 			}
 		}
 		c := h.listen(g, d)
-		c.Hold, c.Handed = old != nil, h.handed(d.address.String())
+		c.Hold, c.Handed = old != nil || h.o.Opened != nil, h.handed(d.address.String())
 		n, err := frontend.Listen(c)
 		if old != nil && errors.Is(err, syscall.EADDRINUSE) {
 			// It may be part of an address that is given up, or the other way round. The kernel takes the second one only when the first

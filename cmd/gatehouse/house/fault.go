@@ -43,7 +43,8 @@ func addressRemedy(err error) string {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return `This machine does not have the address: "ip address" shows which it has.`
 	case errors.Is(err, syscall.EACCES):
-		return "Ports below 1024 are for root, and for programs with the capability cap_net_bind_service."
+		return "Ports below 1024 are for root, and for programs with the capability CAP_NET_BIND_SERVICE. With global.user a new one needs a restart, " +
+			"or a service manager that starts gatehouse as that user with the capability (AmbientCapabilities=CAP_NET_BIND_SERVICE)."
 	}
 	return "Use another address."
 }

@@ -56,6 +56,9 @@ type Options struct {
 	Succeeding bool
 	// HandedOver is called when another process has taken over from this one, which is to be shut down then. nil: none may.
 	HandedOver func()
+	// Opened is called by Start when every address is open and everything is ready, and before anybody is let in: the last moment to do what
+	// takes the rights the process was started with. When it fails, so does Start. nil: there is nothing to do.
+	Opened func() error
 	// Reloading is called when a reload begins, Reloaded when it has ended: was and is are the configurations that served before and serve
 	// now, one and the same when it was refused. They are never called at once. nil: nobody wants to know.
 	Reloading func()
@@ -121,6 +124,15 @@ func (h *House) Start() error {
 	if faults := h.open(g, nil); len(faults) > 0 {
 		h.end()
 		return faults.in(g.file)
+	}
+	if h.o.Opened != nil {
+		if err := h.o.Opened(); err != nil {
+			h.end()
+			return err
+		}
+		for _, d := range g.doors {
+			d.n.Open()
+		}
 	}
 	g.takeOver() // not before rights were given away: what is made in a directory shall be whose it will be
 	h.manage(g)

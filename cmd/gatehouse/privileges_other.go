@@ -1,0 +1,26 @@
+//go:build !linux
+
+package main
+
+import (
+	"errors"
+	"os"
+
+	"go.uber.org/zap"
+
+	"gatehouse/cmd/gatehouse/config"
+)
+
+// become refuses: only Linux changes all threads at once, and lets it be verified.
+func become(a *config.Account, _ *zap.Logger) error {
+	if os.Geteuid() == a.UID {
+		return nil
+	}
+	return errors.New("global.user works on Linux only: let the service manager start gatehouse as that user")
+}
+
+// access returns nil when this process may read a file, or write to a directory. It only asks whether it is there.
+func access(path string, _ bool) error {
+	_, err := os.Stat(path)
+	return err
+}
