@@ -1,5 +1,7 @@
 package h2
 
+import "bytes"
+
 // Urgency is how soon a client wants an answer, and whether it can use parts of it (RFC 9218 4): from 0, the most urgent, to 7.
 type Urgency uint8
 
@@ -36,16 +38,30 @@ func ParsePriority(v []byte) Urgency {
 				break
 			}
 		}
-		switch {
-		case len(m) == 3 && m[0] == 'u' && m[1] == '=' && m[2] >= '0' && m[2] <= '7':
-			level = Urgency(m[2] - '0')
-		case string(m) == "i" || string(m) == "i=?1":
-			inc = Incremental
-		case string(m) == "i=?0":
-			inc = 0
+		switch key, value, _ := bytes.Cut(m, []byte("=")); string(key) {
+		case "u":
+			level = levelOf(value)
+		case "i":
+			if inc = 0; len(key) == len(m) || string(value) == "?1" {
+				inc = Incremental
+			}
 		}
 	}
 	return level | inc
+}
+
+// levelOf reads the value of "u". What is none of the eight levels stands for the default.
+func levelOf(v []byte) Urgency {
+	n := 0
+	for _, c := range v {
+		if n = 10*n + int(c) - '0'; c < '0' || c > '9' || n > 7 {
+			return 3
+		}
+	}
+	if len(v) == 0 {
+		return 3
+	}
+	return Urgency(n)
 }
 
 // skip returns v without the characters of set that it begins with.

@@ -21,7 +21,7 @@ var (
 	errSettingsSize   = &Error{FrameSizeError, "a SETTINGS frame that is no whole number of settings"}
 	errSettingsAck    = &Error{FrameSizeError, "an acknowledgement of SETTINGS with a payload"}
 	errSettingsStream = &Error{ProtocolError, "SETTINGS on a stream"}
-	errPush           = &Error{ProtocolError, "ENABLE_PUSH that is neither 0 nor 1"}
+	errSwitch         = &Error{ProtocolError, "a setting that is neither 0 nor 1"}
 	errFirstWindow    = &Error{FlowControlError, "INITIAL_WINDOW_SIZE beyond 2^31-1"}
 	errFrameSize      = &Error{ProtocolError, "MAX_FRAME_SIZE out of bounds"}
 )
@@ -48,8 +48,8 @@ func (f Frame) CheckSettings() error {
 func NextSetting(p []byte) (s Setting, v uint32, rest []byte, err error) {
 	s, v = Setting(binary.BigEndian.Uint16(p)), binary.BigEndian.Uint32(p[2:])
 	switch {
-	case s == EnablePush && v > 1:
-		err = errPush
+	case (s == EnablePush || s == EnableConnectProtocol || s == NoPriorities) && v > 1: // RFC 8441 3, RFC 9218 2.1
+		err = errSwitch
 	case s == InitialWindowSize && v > MaxWindow:
 		err = errFirstWindow
 	case s == MaxFrameSize && (v < MaxFrame || v > 1<<24-1):
