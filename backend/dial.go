@@ -55,7 +55,7 @@ func (p *Pool) dial(l *loop.Loop, srv *server, w purpose) (*conn, error) {
 		return nil, err
 	}
 	c := &conn{home: srv.homes[l.ID], purpose: w}
-	t, err := greet(lc, srv.c.SendProxy, w.from, w.to, srv.tls, remaining(l, began, p.t.Connect))
+	t, err := greet(lc, srv.c.SendProxy, w.from, w.to, srv.tls.Load(), remaining(l, began, p.t.Connect))
 	if err != nil {
 		lc.Close()
 		return nil, err

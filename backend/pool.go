@@ -102,10 +102,14 @@ func New(c *Config, o Options) (*Pool, error) {
 	for i, s := range c.Servers {
 		srv := newServer(s, i, o.Loops)
 		if s.TLS != nil {
-			var err error
-			if srv.tls, err = s.TLS.client(s.Address.Host, c.Mode); err != nil {
+			if len(s.TLS.files()) > 0 {
+				srv.watch = newTLSWatch(p, srv)
+			}
+			t, err := s.TLS.client(s.Address.Host, c.Mode)
+			if err != nil {
 				return nil, fmt.Errorf("server %s: %w", s.Name, err)
 			}
+			srv.tls.Store(t)
 		}
 		if old := p.formerly(srv); old != nil {
 			srv.books = old.books
@@ -193,6 +197,9 @@ func (p *Pool) Start() {
 				p.unknown++
 			}
 			p.running.Go(func() { p.resolve(ctx, s) })
+		}
+		if s.watch != nil {
+			p.running.Go(func() { s.watch.run(ctx) })
 		}
 	}
 	p.startChecks(carried)

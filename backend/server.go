@@ -14,7 +14,8 @@ type server struct {
 	c     *Server
 	place int // in the order of the configuration
 	homes []*home
-	tls   *tls.Config // nil: in the clear
+	tls   atomic.Pointer[tls.Config] // towards it; nil in the clear
+	watch *tlsWatch                  // of the files of it; nil where there are none
 
 	addr  atomic.Pointer[loop.Addr] // literal, once a name is resolved
 	cold  atomic.Int32              // tenths of its share it does not get yet

@@ -11,7 +11,8 @@ import (
 	"gatehouse/backend/loop"
 )
 
-// ServerTLS is TLS towards a server.
+// ServerTLS is TLS towards a server. The files it names are looked at every few seconds: changed ones count for the next connection, once they
+// can be used; until then what was read before does, and the log says why.
 type ServerTLS struct {
 	// CA is a PEM file with the certificates of the authorities that may have issued the server's. Without it, those the machine
 	// trusts.
@@ -74,6 +75,16 @@ func (t *ServerTLS) authorities() (*x509.CertPool, *tlsFault) {
 		return nil, &tlsFault{&t.CA, t.CA + ": no certificate in it", "It should hold CERTIFICATE blocks in PEM. A binary file is converted by: openssl x509 -inform der -in FILE -out FILE.pem"}
 	}
 	return pool, nil
+}
+
+// files returns the files t names.
+func (t *ServerTLS) files() (list []string) {
+	for _, path := range []string{t.CA, t.Certificate, t.Key} {
+		if path != "" {
+			list = append(list, path)
+		}
+	}
+	return list
 }
 
 // certificates reads the client's certificate, none if there is none to show.
@@ -168,11 +179,11 @@ func greetServer(lc *loop.Conn, c *tls.Config, d time.Duration) (*tls.Conn, erro
 // checkGreeting returns how a check of the server's own port begins, nil where it has nothing to begin with. In a PROXY header it
 // announces itself: a server may refuse what is announced as unknown.
 func (s *server) checkGreeting() func(c *loop.Conn, withTLS bool, d time.Duration) (stream, error) {
-	if s.c.SendProxy == 0 && s.tls == nil {
+	if s.c.SendProxy == 0 && s.c.TLS == nil {
 		return nil
 	}
 	return func(c *loop.Conn, withTLS bool, d time.Duration) (stream, error) {
-		under := s.tls
+		under := s.tls.Load()
 		if !withTLS {
 			under = nil
 		}
