@@ -12,17 +12,21 @@ type file interface {
 	io.Closer
 }
 
-// fileSystem is what the keeper changes a directory by. The zero fileSystem is not usable.
+// fileSystem is what files are written and read by. The zero fileSystem is not usable.
 type fileSystem struct {
 	create func(path string) (file, error)
 	rename func(from, to string) error
 	remove func(path string) error
+	open   func(path []byte, now bool) (fd int, err error)
+	read   func(v *ioVec, fd int, b []byte, at int64, now bool) (int, error)
 }
 
 var realFiles = fileSystem{
 	create: func(path string) (file, error) { return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) },
 	rename: os.Rename,
 	remove: os.Remove,
+	open:   openFile,
+	read:   readFile,
 }
 
 // openStored opens the file of an entry and returns where its content begins. It may take long.

@@ -59,7 +59,7 @@ func (h *diskHead) fileSize() int64 { return h.from + h.size + sums(h.size)*sumS
 
 // blockSum is the checksum of a block of content.
 func blockSum(id uint64, place int64, data []byte) uint32 {
-	mix := (id + uint64(place)) * 0x9e3779b97f4a7c15 // odd, so no two places of one id have the same product
+	mix := id*0x9e3779b97f4a7c15 ^ uint64(place+1)*0xbf58476d1ce4e5b9 // odd, so no two places of one id have the same
 	return crc32.Checksum(data, castagnoli) ^ uint32(mix>>32) ^ uint32(mix)
 }
 
@@ -111,7 +111,7 @@ func appendDiskHead(dst []byte, key string, e *entry, id uint64, epoch int64) []
 		atStaleRevalidate: uint64(e.staleRevalidate), atStaleError: uint64(e.staleError)} {
 		binary.LittleEndian.PutUint64(p[at:], n)
 	}
-	binary.LittleEndian.PutUint32(p[atSum:], crc32.Checksum(p[atHead:], castagnoli))
+	binary.LittleEndian.PutUint32(p[atSum:], headSum(p))
 	return dst
 }
 
@@ -131,10 +131,13 @@ func headLength(b []byte) (int, error) {
 	return preludeSize + int(n), nil
 }
 
+// headSum is the checksum of prelude and head.
+func headSum(b []byte) uint32 { return crc32.Checksum(b[atHead:], castagnoli) }
+
 // readPrelude checks the prelude and the head of a file, of which b is the beginning, and reads the prelude.
 func readPrelude(b []byte) (h diskHead, err error) {
 	n, err := headLength(b)
-	if err != nil || len(b) < n || crc32.Checksum(b[atHead:n], castagnoli) != binary.LittleEndian.Uint32(b[atSum:]) {
+	if err != nil || len(b) < n || headSum(b[:n]) != binary.LittleEndian.Uint32(b[atSum:]) {
 		return h, errDamaged
 	}
 	h.from, h.size, h.id = int64(n), int64(binary.LittleEndian.Uint64(b[atSize:])), binary.LittleEndian.Uint64(b[atID:])

@@ -126,14 +126,14 @@ func (r *reading) try(now bool) error {
 		return r.readBlock(now)
 	}
 	if r.fd < 0 {
-		fd, err := openFile(r.path, now)
+		fd, err := r.d.fs.open(r.path, now)
 		if err != nil {
 			return err
 		}
 		r.fd = fd
 	}
 	for r.n < len(r.buf.b) { // which has a byte more than a small file should
-		n, err := readFile(&r.vec, r.fd, r.buf.b[r.n:], int64(r.n), now)
+		n, err := r.d.fs.read(&r.vec, r.fd, r.buf.b[r.n:], int64(r.n), now)
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func (r *reading) readSums(now bool) error {
 	r.sums = r.sums[:n+1] // there must not be one byte more
 	got := 0
 	for got < len(r.sums) {
-		k, err := readFile(&r.vec, r.fd, r.sums[got:], h.from+h.size+int64(got), now)
+		k, err := r.d.fs.read(&r.vec, r.fd, r.sums[got:], h.from+h.size+int64(got), now)
 		if err != nil {
 			r.sums = r.sums[:0]
 			return err
@@ -214,7 +214,7 @@ func (r *reading) readBlock(now bool) error {
 	from := r.place * chunkSize
 	size := int(min(chunkSize, r.head.size-from))
 	for r.n < size {
-		n, err := readFile(&r.vec, r.fd, r.buf.b[r.n:size], r.head.from+from+int64(r.n), now)
+		n, err := r.d.fs.read(&r.vec, r.fd, r.buf.b[r.n:size], r.head.from+from+int64(r.n), now)
 		if err != nil {
 			return err
 		}
