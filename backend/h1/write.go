@@ -13,6 +13,11 @@ import (
 func AppendRequest(dst []byte, r *Request) []byte {
 	dst = append(append(dst, r.Method...), ' ')
 	dst = append(append(dst, r.Target...), " HTTP/1.1\r\n"...)
+	if !r.Header.Has(Host) {
+		// "If the target URI's authority component is missing or undefined, then a client MUST send a Host header field with an empty
+		// field value" (RFC 9112 3.2): HTTP/1.0, which needs none, is passed on as HTTP/1.1, which does.
+		dst = append(dst, "Host:\r\n"...)
+	}
 	dst = r.Header.AppendTo(dst)
 	if r.Length < 0 {
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)

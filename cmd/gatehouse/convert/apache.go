@@ -13,6 +13,7 @@ type apache struct {
 	balancers map[string]*balancer
 	defines   map[string]string
 	backs     map[string]*back // by what they lead to
+	managed   managed          // of mod_md
 	main      *vhost           // what stands outside of all virtual hosts
 }
 
@@ -37,6 +38,7 @@ func readApache(p *pile, sources []*source) error {
 		v.inherit(a.main)
 	}
 	a.mainServer()
+	a.tellHosts()
 	for _, v := range a.vhosts {
 		v.doors = a.doors(v)
 	}
@@ -194,10 +196,12 @@ func (a *apache) location(n *apacheNode, v *vhost) {
 			condemn([]*apacheNode{k}, r)
 		case k.name == "proxypass":
 			if where == "~" || n.arg(2) != "" {
-				k.refuse("paths by pattern are not told apart in this version")
+				k.refuse("%s", reasonPattern)
 				continue
 			}
 			v.proxyPass(k.directive, append([]string{where}, k.args(1)...))
+		case (k.name == "header" || k.name == "requestheader") && where != "/" && strings.HasPrefix(where, "/"):
+			v.header(k, where)
 		case k.name == "redirect" || strings.HasPrefix(k.name, "rewrite") || k.name == "header" || k.name == "requestheader":
 			if where == "/" {
 				a.line(k, v)
@@ -237,11 +241,16 @@ func (v *vhost) inherit(main *vhost) {
 		v.body = main.body
 	}
 	v.routes = append(v.routes, main.routes...)
-	if !v.sameHost && !main.sameHost {
-		for _, r := range v.routes {
-			if r.back != nil {
-				r.d.note("servers see the name the client asked for, not that of the URL")
-			}
+	v.request, v.response = main.request.then(v.request), main.response.then(v.response)
+	v.scope()
+	for _, r := range v.routes {
+		if r.back == nil {
+			continue
+		}
+		if v.sameHost || main.sameHost {
+			v.a.wants(r.back, "", r.d)
+		} else {
+			v.a.wants(r.back, or(r.url, "balancer"), r.d)
 		}
 	}
 }

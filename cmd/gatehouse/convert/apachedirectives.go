@@ -46,7 +46,6 @@ func init() {
 		{Noted, "put it into global: gatehouse runs as one user"}:                 {"user", "group", "pidfile", "chrootdir"},
 		{Noted, "global { max_connections } bounds them"}:                         {"maxclients", "maxrequestworkers", "asyncrequestworkerfactor"},
 		{Refused, "the path of a cookie is the application's"}:                    {"proxypassreversecookiepath", "proxypassreversecookiedomain"},
-		{Refused, "paths by pattern are not told apart in this version"}:          {"proxypassmatch"},
 		{Refused, "requests to anywhere are not forwarded here"}:                  {"proxyremote", "proxyremotematch", "noproxy", "proxyblock", "proxydomain", "allowconnect", "proxymatch"},
 		{Refused, "headers are what routes cannot see: they go by path and host"}: {"rewritemap", "rewritebase"},
 	} {
@@ -60,6 +59,6 @@ func init() {
 var apacheSections = map[string]ruling{
 	"directory": {Refused, reasonFiles}, "directorymatch": {Refused, reasonFiles}, "files": {Refused, reasonFiles}, "filesmatch": {Refused, reasonFiles},
 	"limit": {Refused, reasonAccess}, "limitexcept": {Refused, reasonAccess}, "if": {Refused, "routes go by path and host"}, "elseif": {Refused, "routes go by path and host"}, "else": {Refused, "routes go by path and host"},
-	"macro": {Refused, "macros are not expanded: convert what httpd -t -D DUMP_CONFIG prints"}, "locationmatch": {Refused, "paths by pattern are not told apart in this version"}, "proxymatch": {Refused, "paths by pattern are not told apart in this version"},
+	"macro": {Refused, "macros are not expanded: convert what httpd -t -D DUMP_CONFIG prints"}, "locationmatch": {Refused, reasonPattern}, "proxymatch": {Refused, reasonPattern},
 	"mdomainset": {Refused, reasonACME}, "mdomainsetsection": {Refused, reasonACME}, "requireall": {Refused, reasonAccess}, "requireany": {Refused, reasonAccess}, "requirenone": {Refused, reasonAccess}, "authnprovideralias": {Refused, reasonAccess}, "perl": {Refused, "there are no scripts here"},
 }

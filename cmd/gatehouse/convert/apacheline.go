@@ -37,6 +37,8 @@ func (a *apache) line(n *apacheNode, v *vhost) {
 		d.fold("part of verify")
 	case "proxypass":
 		v.proxyPass(d, n.args(1))
+	case "proxypassmatch":
+		v.proxyPassMatch(d, n.args(1))
 	case "proxypassreverse":
 		d.fold("answers pass as they are: servers see the name the client asked for, and use it")
 	case "proxypreservehost":
@@ -68,7 +70,7 @@ func (a *apache) line(n *apacheNode, v *vhost) {
 	case "rewriterule":
 		v.rewriteRule(n)
 	case "requestheader", "header":
-		v.header(n)
+		v.header(n, "")
 	case "cacheenable", "cachedisable", "cachemaxfilesize":
 		v.cacheLine(n)
 	case "customlog", "transferlog":
@@ -87,6 +89,10 @@ func (a *apache) line(n *apacheNode, v *vhost) {
 	case "remoteipproxyprotocol":
 		d.refuse("write accept_proxy = […] at the bind")
 	default:
+		if strings.HasPrefix(n.name, "md") && apacheRulings[n.name].reason == reasonACME {
+			a.domainLine(n)
+			return
+		}
 		if r, ok := apacheRulings[n.name]; ok {
 			if r.reason == reasonNoCache {
 				noCache(d)
@@ -129,9 +135,7 @@ func (v *vhost) tlsLine(n *apacheNode) {
 		t.cert = value
 		t.take("", d)
 		d.keep("tls { certificate }")
-		if strings.HasPrefix(value, "/etc/letsencrypt/live/") {
-			d.note("certbot goes on renewing it, and the new file is taken up by itself; certbot's own hooks must not start Apache any more")
-		}
+		v.a.certbot(t, d, "Apache")
 		if !path.IsAbs(value) {
 			d.note("a relative path belongs to the new configuration's directory")
 		}
@@ -145,8 +149,10 @@ func (v *vhost) tlsLine(n *apacheNode) {
 		switch value {
 		case "require":
 			t.clientMode = "require"
-		case "optional", "optional_no_ca":
+		case "optional":
 			t.clientMode = "verify"
+		case "optional_no_ca":
+			t.clientMode = "request"
 		default:
 			d.fold("the default")
 			return
@@ -174,44 +180,6 @@ func (v *vhost) tlsLine(n *apacheNode) {
 			return
 		}
 		d.note("TLS 1.2 and 1.3 are spoken")
-	}
-}
-
-// header judges the fields that gatehouse sets itself.
-func (v *vhost) header(n *apacheNode) {
-	args := n.args(1)
-	if len(args) > 0 && (args[0] == "always" || args[0] == "onsuccess") {
-		args = args[1:]
-	}
-	name := ""
-	if len(args) > 1 {
-		name = strings.ToLower(strings.TrimSuffix(args[1], ":"))
-	}
-	value := ""
-	if len(args) > 2 {
-		value = args[2]
-	}
-	switch {
-	case n.name == "requestheader" && (name == "x-forwarded-proto" || name == "x_forwarded_proto") && (value == "https" || value == "http" || strings.Contains(value, "REQUEST_SCHEME")):
-		n.fold("X-Forwarded-Proto tells whether a request came over TLS")
-	case n.name == "requestheader" && strings.HasPrefix(name, "x-forwarded-") && len(args) > 0 && args[0] == "unset":
-		n.fold("what clients send there is replaced")
-	case n.name == "header" && name == "strict-transport-security":
-		verdict, reason := absent("tls.hsts")
-		n.judge(verdict, "%s", reason)
-	case n.name == "header" && name == "set-cookie" && strings.Contains(value, "BALANCER_WORKER_ROUTE"):
-		cookie, rest, _ := strings.Cut(value, "=")
-		prefix, _, _ := strings.Cut(rest, "%{")
-		for _, b := range v.a.balancers {
-			if strings.EqualFold(b.sticky, cookie) {
-				b.insert(cookie, prefix, n.directive)
-				n.keep("cookie %q in mode insert", cookie)
-				return
-			}
-		}
-		n.refuse("no balancer has stickysession=%s", cookie)
-	default:
-		n.refuse("%s", reasonHeaders)
 	}
 }
 

@@ -273,8 +273,68 @@ func (v *vhost) proxyPass(d *directive, args []string) {
 		}
 		b = v.a.backOf(srv, d)
 	}
-	v.routes = append(v.routes, &hostRoute{d: d, rank: 1, paths: pathsBelow(where), back: b})
+	v.routes = append(v.routes, &hostRoute{d: d, rank: 1, paths: pathsBelow(where), back: b, url: hostOfURL(to)})
 	d.keep("to backend %q", b.name)
+}
+
+// wholeMatch are the ends of a pattern that catches what "$1" puts back.
+var wholeMatch = []string{"(.*)$", "(.*)"}
+
+// proxyPassMatch reads ProxyPassMatch PATTERN URL where the path reaches the server as it is.
+func (v *vhost) proxyPassMatch(d *directive, args []string) {
+	if len(args) < 2 {
+		d.refuse("it leads from no path to no URL")
+		return
+	}
+	pattern, to := args[0], args[1]
+	if to == "!" {
+		d.refuse("%s: those paths would reach the server of the paths around them", reasonFiles)
+		return
+	}
+	scheme, rest, _ := strings.Cut(to, "://")
+	authority, path, _ := strings.Cut(rest, "/")
+	// The path in the URL is the pattern with $1 in the place of what it catches: "^/app/(.*)$ http://10.0.0.1/app/$1", or the whole
+	// of it is caught: "^(/(a|b)/.*)$ http://10.0.0.1$1".
+	same := false
+	for _, end := range wholeMatch {
+		if head, ok := strings.CutSuffix(pattern, end); ok && !strings.Contains(head, "(") && strings.TrimPrefix(head, "^") == strings.TrimSuffix("/"+path, "$1") && strings.HasSuffix(path, "$1") {
+			same = true
+		}
+	}
+	if base, ok := strings.CutSuffix(authority, "$1"); ok && path == "" && strings.HasPrefix(pattern, "^(/") && strings.HasSuffix(strings.TrimSuffix(pattern, "$"), ")") {
+		same, authority = true, base
+	}
+	if path == "" && !strings.Contains(authority, "$") && !strings.HasSuffix(to, "/") {
+		same = true // without a path in the URL, that of the request is taken
+	}
+	paths, loose, ok := pathsOf(pattern)
+	switch {
+	case !ok:
+		d.refuse("%s", reasonPattern)
+		return
+	case !same:
+		d.refuse("%s", reasonPaths)
+		return
+	case loose:
+		d.note("a prefix ends at a slash here, which the pattern does not say")
+	}
+	before := len(v.routes)
+	v.proxyPass(d, append([]string{"/", scheme + "://" + authority}, args[2:]...))
+	for _, r := range v.routes[before:] {
+		r.paths = paths
+	}
+}
+
+// hostOfURL returns the Host that a server sees when its URL counts, "" for that of a balancer or a socket.
+func hostOfURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme == "balancer" || u.Scheme == "unix" {
+		return ""
+	}
+	if port := u.Port(); port == "80" && u.Scheme == "http" || port == "443" && u.Scheme == "https" {
+		return u.Hostname()
+	}
+	return u.Host
 }
 
 // samePath reports whether a path is passed on as it came.

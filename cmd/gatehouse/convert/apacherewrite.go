@@ -158,7 +158,7 @@ func (v *vhost) rewriteProxy(n *apacheNode, pattern, target string, conds []*apa
 		return false
 	}
 	b := v.a.backOf(srv, n.directive)
-	v.routes = append(v.routes, &hostRoute{d: n.directive, paths: pathsBelow(or(where, "/")), back: b})
+	v.routes = append(v.routes, &hostRoute{d: n.directive, paths: pathsBelow(or(where, "/")), back: b, url: hostOfURL(target)})
 	return true
 }
 
@@ -191,8 +191,12 @@ func (v *vhost) redirectLine(n *apacheNode) {
 			redirect = base + "{uri}"
 		}
 	case n.name == "redirectmatch":
-		n.refuse("paths by pattern are not told apart in this version")
-		return
+		list, loose, ok := pathsOf(from)
+		if !ok || loose || len(list) == 0 {
+			n.refuse("%s", reasonPattern)
+			return
+		}
+		redirect, paths = to, list
 	case !strings.Contains(to, "://"):
 		n.refuse("what is behind the path would be lost")
 		return

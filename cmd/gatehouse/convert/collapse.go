@@ -48,6 +48,7 @@ func (c *collapser) step() bool {
 		for _, r := range f.routes {
 			if l := c.follow(f, r.back); l != nil && len(l.inner.routes) == 0 && l.inner.back != nil {
 				c.release(l, r.back)
+				r.request, r.response = r.request.then(l.inner.request), l.inner.response.then(r.response)
 				c.forget(f, r.back, l.inner.back, func() { r.back = l.inner.back })
 				return true
 			}
@@ -143,6 +144,16 @@ func (c *collapser) join(f *front, l *link) {
 			}
 		}
 	}
+	if !f.request.empty() || !f.response.empty() {
+		for _, b := range g.binds[len(f.binds):] {
+			if c.used[b] == nil || !b.private() {
+				for _, d := range append(f.request.lines(), f.response.lines()...) {
+					d.note("now for those who come to %s directly, too", b.addr)
+				}
+			}
+		}
+		g.request, g.response = f.request.then(g.request), g.response.then(f.response)
+	}
 	if g.body == "" {
 		g.body = f.body
 	}
@@ -183,6 +194,7 @@ func (c *collapser) takeOver(f *front, l *link) {
 	for _, r := range g.routes {
 		copied := *r
 		copied.node = node{from: r.from}
+		copied.request, copied.response = r.request.copied(), r.response.copied()
 		f.routes = append(f.routes, &copied)
 	}
 	if f.log == nil {
@@ -194,6 +206,7 @@ func (c *collapser) takeOver(f *front, l *link) {
 	if f.monitorURI == "" && len(f.monitorSources) == 0 {
 		f.monitorURI, f.monitorSources = g.monitorURI, g.monitorSources
 	}
+	f.request, f.response = f.request.then(g.request), g.response.then(f.response)
 	for name, v := range g.timeouts.of {
 		if _, ok := f.timeouts.of[name]; !ok {
 			f.timeouts.set(name, v, nil)

@@ -82,8 +82,15 @@ func (l *logTo) write(o *outline) {
 
 func (t *tlsSet) write(o *outline) {
 	o.block(&t.node, "tls", []string{t.name}, func(o *outline) {
-		o.text(&t.node, "certificate", t.cert)
-		o.text(&t.node, "key", t.key)
+		if t.acme != nil {
+			t.acme.write(o)
+			if len(t.hosts) > 0 {
+				o.attr(&t.node, "hosts", list(t.hosts))
+			}
+		} else {
+			o.text(&t.node, "certificate", t.cert)
+			o.text(&t.node, "key", t.key)
+		}
 		o.text(&t.node, "min_version", t.minVersion)
 		o.yes(&t.node, "strict_sni", t.strictSNI)
 		o.text(&t.node, "hsts", t.hsts)
@@ -92,9 +99,17 @@ func (t *tlsSet) write(o *outline) {
 		}
 		auth := t.part("client_auth")
 		o.block(auth, "client_auth", nil, func(o *outline) {
-			o.text(&t.node, "ca", t.clientCA)
-			o.text(&t.node, "mode", t.clientMode)
-			o.text(&t.node, "crl", t.crl)
+			o.text(auth, "ca", t.clientCA)
+			o.text(auth, "mode", t.clientMode)
+			o.text(auth, "crl", t.crl)
+			if len(t.clientHeaders) > 0 {
+				h := t.part("headers")
+				o.block(h, "headers", nil, func(o *outline) {
+					for _, what := range sortedKeys(t.clientHeaders) {
+						o.text(h, what, t.clientHeaders[what])
+					}
+				})
+			}
 		})
 	})
 }
@@ -108,6 +123,12 @@ func (c *cacheSet) write(o *outline) {
 			o.block(rule, "rule", nil, func(o *outline) {
 				o.attr(rule, "paths", list(c.bypass))
 				o.yes(rule, "bypass", true)
+			})
+		}
+		for _, r := range c.rules {
+			o.block(&r.node, "rule", nil, func(o *outline) {
+				o.attr(&r.node, "paths", list(r.paths))
+				o.text(&r.node, "ttl", r.ttl)
 			})
 		}
 	})
@@ -184,6 +205,8 @@ func (f *front) body2(o *outline) {
 			o.text(m, "uri", f.monitorURI)
 		})
 	}
+	f.request.write(o, "request_headers")
+	f.response.write(o, "response_headers")
 	for _, r := range f.routes {
 		r.write(o)
 	}
@@ -218,8 +241,13 @@ func (r *route) write(o *outline) {
 		if r.back != nil {
 			o.ref(&r.node, "backend", "backend", r.back.name)
 		}
+		if r.uncached {
+			o.attr(&r.node, "cache", truth(false))
+		}
 		o.text(&r.node, "redirect", r.redirect)
 		o.number(&r.node, "respond", r.respond)
+		r.request.write(o, "request_headers")
+		r.response.write(o, "response_headers")
 	})
 }
 

@@ -31,6 +31,8 @@ func (b *back) body(o *outline, t *timeouts) {
 	for _, c := range b.checks {
 		c.write(o)
 	}
+	b.request.write(o, "request_headers")
+	b.response.write(o, "response_headers")
 	t.write(o)
 	if o.has() {
 		o.gap()

@@ -64,7 +64,9 @@ type proxy struct {
 	timed       bool
 	cached      *cacheSet
 	cachedBy    *directive
-	page        bool // it is there for the status page alone
+	page        bool       // it is there for the status page alone
+	hsts        string     // the value of Strict-Transport-Security
+	hstsBy      *directive // what set it
 }
 
 // readHAProxy fills the site from files that count as one, in their order.

@@ -100,6 +100,8 @@ func (t *aclTest) set(name, match, arg string, insensitive bool, criterion strin
 		}
 	case (name == "path" || name == "url" || name == "req.path") && match == "beg":
 		t.what = "prefix"
+	case (name == "path" || name == "req.path") && match == "reg":
+		t.patterns(criterion, insensitive)
 	case host && (match == "" || match == "str"):
 		t.what = "host"
 	case host && match == "end" && !slices.ContainsFunc(t.values, func(v string) bool { return !strings.HasPrefix(v, ".") }):
@@ -139,6 +141,26 @@ func (t *aclTest) set(name, match, arg string, insensitive bool, criterion strin
 	if (t.what == "path" || t.what == "prefix" || t.what == "host" || t.what == "sni") && len(t.values) == 0 {
 		t.what, t.problem = "", "a condition without values"
 	}
+}
+
+// patterns makes paths of patterns.
+func (t *aclTest) patterns(criterion string, insensitive bool) {
+	var all []string
+	for _, v := range t.values {
+		paths, loose, ok := pathsOf(v)
+		if !ok || len(paths) == 0 {
+			t.problem = "the condition " + criterion + " " + v
+			return
+		}
+		if loose {
+			t.remark = "a prefix ends at a slash here, which the pattern does not say"
+		}
+		all = append(all, paths...)
+	}
+	if insensitive && t.remark == "" {
+		t.remark = "paths are compared with their case"
+	}
+	t.what, t.values = "path", all
 }
 
 // predefined are the acls HAProxy brings along that are of use here.

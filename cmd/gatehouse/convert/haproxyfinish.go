@@ -17,6 +17,9 @@ func (x *proxy) finish() {
 	if x.f != nil {
 		x.routes()
 		x.logs()
+		if x.hstsBy != nil {
+			x.h.site.strictTransport(x.f, x.hsts, x.hstsBy)
+		}
 	}
 	x.statistics()
 }

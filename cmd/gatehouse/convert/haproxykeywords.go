@@ -37,8 +37,11 @@ func refuses(reason string) *keyword { return &keyword{verdict: Refused, reason:
 const (
 	reasonTables   = "there are no tables of what clients did here: stickiness is by cookie, or by balance"
 	reasonStrict   = "messages are read strictly here: broken ones are refused"
+	reasonPattern  = "this pattern is no list of paths and prefixes, which is what routes know"
+	reasonPatterns = "requests are not judged by patterns here: routes go by path and host"
 	reasonReuse    = "connections to servers are kept and reused with care here"
-	reasonHeaders  = "header fields are not changed in this version"
+	reasonEdit     = "a value is set as a whole here: patterns and replacements in it are not"
+	reasonPaths    = "requests reach servers as they came: paths are not rewritten in this version"
 	reasonFilters  = "answers are not filtered here"
 	reasonErrors   = "error pages cannot be configured: the built-in ones are sent"
 	reasonWeaker   = "becomes a check that the port accepts connections"
@@ -122,21 +125,22 @@ func init() {
 		"tcp-response":        refuses("answers in mode tcp are not looked at here"),
 		"quic-initial":        refuses(reasonHTTP3),
 		"block":               doesHTTP('f', (*proxy).block),
-		"reqadd":              doesHTTP(0, (*proxy).reqadd), "reqallow": doesHTTP(0, old(reasonHeaders)), "reqiallow": doesHTTP(0, old(reasonHeaders)),
-		"reqdel": doesHTTP(0, (*proxy).reqdel), "reqidel": doesHTTP(0, (*proxy).reqdel),
+		"reqadd":              doesHTTP(0, func(x *proxy, d *directive) { x.reqadd(d, false) }), "reqallow": doesHTTP(0, old(reasonPatterns)), "reqiallow": doesHTTP(0, old(reasonPatterns)),
+		"reqdel": doesHTTP(0, func(x *proxy, d *directive) { x.reqdel(d, false) }), "reqidel": doesHTTP(0, func(x *proxy, d *directive) { x.reqdel(d, false) }),
 		"reqdeny": doesHTTP(0, old("a route with respond = 403 denies by path or host")), "reqideny": doesHTTP(0, old("a route with respond = 403 denies by path or host")),
-		"reqpass": doesHTTP(0, old(reasonHeaders)), "reqipass": doesHTTP(0, old(reasonHeaders)),
+		"reqpass": doesHTTP(0, old(reasonPatterns)), "reqipass": doesHTTP(0, old(reasonPatterns)),
 		"reqrep": doesHTTP(0, (*proxy).reqrep), "reqirep": doesHTTP(0, (*proxy).reqrep),
 		"reqtarpit": doesHTTP(0, old("nobody is kept waiting on purpose")), "reqitarpit": doesHTTP(0, old("nobody is kept waiting on purpose")),
 		"reqsetbe": doesHTTP(0, old("a route leads to a backend by path and host")), "reqisetbe": doesHTTP(0, old("a route leads to a backend by path and host")),
-		"rspadd": doesHTTP(0, old(reasonHeaders)), "rspdel": doesHTTP(0, old(reasonHeaders)), "rspidel": doesHTTP(0, old(reasonHeaders)),
-		"rsprep": doesHTTP(0, old(reasonHeaders)), "rspirep": doesHTTP(0, old(reasonHeaders)),
+		"rspadd": doesHTTP(0, func(x *proxy, d *directive) { x.reqadd(d, true) }),
+		"rspdel": doesHTTP(0, func(x *proxy, d *directive) { x.reqdel(d, true) }), "rspidel": doesHTTP(0, func(x *proxy, d *directive) { x.reqdel(d, true) }),
+		"rsprep": doesHTTP(0, old(reasonEdit)), "rspirep": doesHTTP(0, old(reasonEdit)),
 		"rspdeny": doesHTTP(0, old(reasonFilters)), "rspideny": doesHTTP(0, old(reasonFilters)),
 		"errorfile": doesHTTP(0, noted(reasonErrors)), "errorfiles": doesHTTP(0, noted(reasonErrors)),
 		"errorloc": doesHTTP(0, noted(reasonErrors)), "errorloc302": doesHTTP(0, noted(reasonErrors)), "errorloc303": doesHTTP(0, noted(reasonErrors)),
-		"cliexp": doesHTTP(0, old(reasonHeaders)), "srvexp": doesHTTP(0, old(reasonHeaders)),
+		"cliexp": doesHTTP(0, old(reasonEdit)), "srvexp": doesHTTP(0, old(reasonEdit)),
 		"unique-id-format": refuses("requests get no number here"), "unique-id-header": refuses("requests get no number here"),
-		"http-send-name-header": refuses(reasonHeaders),
+		"http-send-name-header": refuses("servers are not told their names"),
 		"compression":           notes(reasonGzip),
 		"filter":                {do: (*proxy).filter},
 		"persist":               refuses(reasonTables),

@@ -182,6 +182,9 @@ func escaped(w *strings.Builder, s string) int {
 		}
 		w.WriteByte('x')
 	default:
+		if strings.IndexByte(" \\#\"'$", s[0]) < 0 { // HAProxy leaves the others to whoever reads the word: regular expressions
+			w.WriteByte('\\')
+		}
 		w.WriteByte(s[0])
 	}
 	return 1

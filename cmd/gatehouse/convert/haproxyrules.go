@@ -101,7 +101,7 @@ func (x *proxy) httpRequest(d *directive) {
 	case "deny", "tarpit", "reject", "silent-drop", "return":
 		x.deny(d, action, args[1:], cond)
 	case "set-header", "add-header", "del-header", "replace-header", "replace-value":
-		x.setHeader(d, args)
+		x.requestField(d, args, cond)
 	case "cache-use":
 		x.cacheUse(d, args, cond)
 	case "allow":
@@ -175,30 +175,6 @@ func (x *proxy) deny(d *directive, action string, args, cond []string) {
 	x.rule(d, cond, rule{respond: status}, fmt.Sprintf("route { respond = %d }", status))
 }
 
-// setHeader judges the fields that gatehouse sets itself.
-func (x *proxy) setHeader(d *directive, args []string) {
-	name, value := "", ""
-	if len(args) > 1 {
-		name = strings.ToLower(args[1])
-	}
-	if len(args) > 2 {
-		value = strings.Join(args[2:], " ")
-	}
-	del := args[0] == "del-header"
-	switch {
-	case del && (strings.HasPrefix(name, "x-forwarded-") || name == "forwarded"):
-		d.fold("what clients send there is replaced")
-	case (name == "x-forwarded-proto" || name == "x-forwarded-protocol" && false) && (value == "https" || value == "http" || value == "%[ssl_fc,iif(https,http)]"):
-		d.fold("X-Forwarded-Proto tells whether a request came over TLS")
-	case name == "x-forwarded-for" && (value == "%[src]" || value == "%ci"):
-		d.fold("the default")
-	case name == "x-forwarded-port":
-		d.refuse("servers get X-Forwarded-For and X-Forwarded-Proto; %s", reasonHeaders)
-	default:
-		d.refuse("%s", reasonHeaders)
-	}
-}
-
 // httpResponse reads http-response and http-after-response.
 func (x *proxy) httpResponse(d *directive) {
 	switch action, _, _ := strings.Cut(d.arg(1), "("); action {
@@ -207,19 +183,9 @@ func (x *proxy) httpResponse(d *directive) {
 		if !hasCache() {
 			noCache(d)
 		}
-	case "set-header", "add-header":
-		if strings.EqualFold(d.arg(2), "Strict-Transport-Security") {
-			verdict, reason := absent("tls.hsts")
-			d.judge(verdict, "%s", reason)
-			return
-		}
-		if strings.EqualFold(d.arg(2), "alt-svc") {
-			d.fold("HTTP/3 is not in this version, and not announced")
-			return
-		}
-		d.refuse("%s", reasonHeaders)
-	case "del-header", "replace-header", "replace-value":
-		d.refuse("%s", reasonHeaders)
+	case "set-header", "add-header", "del-header", "replace-header", "replace-value":
+		args, cond := split(d.args(1))
+		x.responseField(d, args, cond)
 	case "return", "deny", "redirect":
 		d.refuse("%s", reasonFilters)
 	case "capture", "set-log-level", "set-nice", "do-log", "set-mark", "set-tos", "set-fc-mark", "set-fc-tos":
@@ -234,30 +200,6 @@ func (x *proxy) httpResponse(d *directive) {
 func (x *proxy) block(d *directive) {
 	_, cond := split(d.args(1))
 	x.rule(d, cond, rule{respond: 403}, "route { respond = 403 }")
-}
-
-// reqadd judges the fields that old files add.
-func (x *proxy) reqadd(d *directive) {
-	name, value, _ := strings.Cut(d.arg(1), ":")
-	x.setHeader(d, []string{"set-header", name, strings.TrimSpace(value)})
-}
-
-func (x *proxy) reqdel(d *directive) {
-	pattern := strings.ToLower(d.arg(1))
-	if strings.HasPrefix(pattern, "^x-forwarded-") {
-		d.fold("what clients send there is replaced")
-		return
-	}
-	d.refuse("%s", reasonHeaders)
-}
-
-// reqrep judges rewritings; the one that changes nothing is common.
-func (x *proxy) reqrep(d *directive) {
-	if d.arg(1) == `^([^ :]*) /(.*)` && d.arg(2) == `1 /2` {
-		d.fold("it changes nothing")
-		return
-	}
-	d.refuse("requests reach servers as they came: paths are not rewritten in this version")
 }
 
 // routes makes routes of the rules: answers first, then backends, as HAProxy evaluates them.

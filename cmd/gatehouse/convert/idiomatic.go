@@ -13,7 +13,7 @@ func (p *pile) idiomatic() {
 			b.addr = strings.TrimPrefix(b.addr, "0.0.0.0")
 		}
 		b := f.back
-		if f.listen || b == nil || f.tcp != b.tcp || p.site.users(b) != 1 {
+		if f.listen || b == nil || f.tcp != b.tcp || p.site.users(b) != 1 || !b.request.empty() || !b.response.empty() {
 			continue
 		}
 		name := b.name

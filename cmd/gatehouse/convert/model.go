@@ -126,6 +126,10 @@ type tlsSet struct {
 	clientMode string
 	crl        string
 	hsts       string
+
+	acme          *acmeSet // certificates are got by itself, for hosts
+	hosts         []string
+	clientHeaders map[string]string // fields that tell servers of the client's certificate: what, and the name
 }
 
 type cacheSet struct {
@@ -134,6 +138,7 @@ type cacheSet struct {
 	memory    string
 	maxObject string
 	bypass    []string // paths it keeps out of
+	rules     []*cacheRule
 }
 
 type front struct {
@@ -152,6 +157,8 @@ type front struct {
 	monitorURI     string
 	body           string // limit of a request's content
 	routes         []*route
+	request        *fieldRules
+	response       *fieldRules
 	timeouts       timeouts
 	joint          *timeouts // of a listen block: those of its halves
 	parent         *front    // the one it was split from, which goes by where others are meant
@@ -174,6 +181,8 @@ type back struct {
 	httpClose    bool
 	unneeded     []*directive // what tells the next program who the client is
 	forwarded    bool         // servers have been told the client's address before
+	request      *fieldRules
+	response     *fieldRules
 	timeouts     timeouts
 	servers      []*server
 }
@@ -193,6 +202,9 @@ type route struct {
 	back         *back
 	redirect     string
 	respond      int
+	uncached     bool // the front's cache is not for it
+	request      *fieldRules
+	response     *fieldRules
 }
 
 type server struct {

@@ -11,12 +11,13 @@ type nginx struct {
 	hosting
 	a         *apache // whose ways with servers' URLs are used
 	upstreams map[string]*upstream
-	streams   []*nginxServer // in mode tcp
+	streams   []*nginxServer      // in mode tcp
+	told      map[*directive]bool // the directives about fields, and whether a location has them
 }
 
 // readNginx fills the site from files that count as one.
 func readNginx(p *pile, sources []*source) error {
-	x := &nginx{hosting: hosting{pile: p}, upstreams: map[string]*upstream{}}
+	x := &nginx{hosting: hosting{pile: p}, upstreams: map[string]*upstream{}, told: map[*directive]bool{}}
 	x.a = &apache{hosting: hosting{pile: p}, backs: map[string]*back{}}
 	var nodes []*nginxNode
 	var errs []error
@@ -30,9 +31,15 @@ func readNginx(p *pile, sources []*source) error {
 	}
 	x.collect(nodes, false)
 	x.level(nodes, nil, false)
+	x.tellHosts()
 	x.build()
 	for _, s := range x.streams {
 		s.stream()
+	}
+	for d, used := range x.told {
+		if !used {
+			d.revise(Folded, "every location says it itself")
+		}
 	}
 	for _, name := range sortedKeys(x.upstreams) {
 		if u := x.upstreams[name]; !u.added && u.n.Verdict != Refused {
@@ -58,7 +65,11 @@ func (x *nginx) collect(nodes []*nginxNode, tcp bool) {
 func (x *nginx) level(nodes []*nginxNode, inherited []*nginxNode, tcp bool) {
 	var common []*nginxNode
 	for _, n := range nodes {
-		if !n.block && inServers[n.words[0]] {
+		if n.words[0] == "proxy_cache_path" && !n.block {
+			x.cachePath(n)
+			continue
+		}
+		if !n.block && (inServers[n.words[0]] || isCaching(n.words[0])) {
 			common = append(common, n)
 		}
 	}
@@ -76,7 +87,7 @@ func (x *nginx) level(nodes []*nginxNode, inherited []*nginxNode, tcp bool) {
 		case n.words[0] == "upstream" && n.block:
 		case n.words[0] == "server" && n.block:
 			x.server(n, inherited, tcp)
-		case slices.Contains(common, n):
+		case slices.Contains(common, n), n.words[0] == "proxy_cache_path":
 		case n.words[0] == "user" || n.words[0] == "pid" || n.words[0] == "worker_connections":
 			x.process(n)
 		default:
@@ -97,7 +108,7 @@ func (x *nginx) level(nodes []*nginxNode, inherited []*nginxNode, tcp bool) {
 // inServers are directives that count in servers when they stand outside of them.
 var inServers = map[string]bool{
 	"ssl_certificate": true, "ssl_certificate_key": true, "ssl_protocols": true, "access_log": true, "client_max_body_size": true, "keepalive_timeout": true, "client_header_timeout": true,
-	"proxy_read_timeout": true, "proxy_connect_timeout": true, "proxy_send_timeout": true, "proxy_timeout": true, "proxy_set_header": true, "add_header": true, "underscores_in_headers": true, "ssl_verify_client": true, "ssl_client_certificate": true, "ssl_crl": true, "proxy_ssl_verify": true, "proxy_ssl_trusted_certificate": true, "proxy_ssl_name": true, "proxy_ssl_server_name": true, "proxy_protocol": true,
+	"proxy_read_timeout": true, "proxy_connect_timeout": true, "proxy_send_timeout": true, "proxy_timeout": true, "proxy_set_header": true, "add_header": true, "proxy_hide_header": true, "more_set_headers": true, "more_clear_headers": true, "underscores_in_headers": true, "ssl_verify_client": true, "ssl_client_certificate": true, "ssl_crl": true, "proxy_ssl_verify": true, "proxy_ssl_trusted_certificate": true, "proxy_ssl_name": true, "proxy_ssl_server_name": true, "proxy_protocol": true,
 }
 
 // process reads what concerns the whole process.
@@ -164,7 +175,12 @@ func (x *nginx) server(n *nginxNode, inherited []*nginxNode, tcp bool) {
 		v.comments = append(v.comments, k.comments...)
 		s.line(k)
 	}
+	for _, r := range v.routes {
+		_, r.response = s.rules(&s.headers)
+	}
 	s.locations()
+	s.hoist()
+	v.share()
 	if len(v.doors) == 0 {
 		v.doors = []door{{addr: ":80"}}
 	}

@@ -16,12 +16,9 @@ func (s *nginxServer) locations() {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b *nginxNode) int {
-		ea, eb := a.arg(1) == "=", b.arg(1) == "="
-		if ea != eb {
-			if ea {
-				return -1
-			}
-			return 1
+		ra, rb := locationRank(a, list), locationRank(b, list)
+		if ra != rb || ra == byPattern {
+			return ra - rb
 		}
 		return cmp.Compare(len(b.words[len(b.words)-1]), len(a.words[len(a.words)-1]))
 	})
@@ -29,6 +26,31 @@ func (s *nginxServer) locations() {
 		s.location(n)
 		s.v.comments = append(s.v.comments, n.comments...)
 	}
+}
+
+// The order in which nginx prefers locations: the exact ones, the longest prefix if it says so, patterns as they are written, prefixes.
+const (
+	byName = iota
+	byFirm
+	byPattern
+	byPrefix
+)
+
+func locationRank(n *nginxNode, all []*nginxNode) int {
+	switch n.arg(1) {
+	case "=":
+		return byName
+	case "^~":
+		return byFirm
+	case "~", "~*":
+		return byPattern
+	}
+	for _, o := range all { // what is below a firm one is longer, and so comes first
+		if o.arg(1) == "^~" && strings.HasPrefix(n.arg(1), o.arg(2)) {
+			return byFirm
+		}
+	}
+	return byPrefix
 }
 
 // location reads location [MODIFIER] PATH { … }.
@@ -40,7 +62,7 @@ func (s *nginxServer) location(n *nginxNode) {
 	case "^~":
 		where = n.arg(2)
 	case "~", "~*":
-		condemnNginx([]*nginxNode{n}, ruling{Refused, "paths by pattern are not told apart in this version"})
+		s.byPattern(n)
 		return
 	}
 	if !strings.HasPrefix(where, "/") || !n.block {
@@ -53,20 +75,39 @@ func (s *nginxServer) location(n *nginxNode) {
 	} else if paths != nil && !strings.HasSuffix(where, "/") {
 		n.note("a prefix ends at a slash here: %sx is another path", where)
 	}
+	s.within(n, where, paths)
+}
+
+// byPattern reads location ~ PATTERN { … }, where the pattern is a list of paths.
+func (s *nginxServer) byPattern(n *nginxNode) {
+	paths, loose, ok := pathsOf(n.arg(2))
+	if !ok || len(paths) == 0 {
+		condemnNginx([]*nginxNode{n}, ruling{Refused, reasonPattern})
+		return
+	}
+	if loose {
+		n.note("a prefix ends at a slash here, which the pattern does not say")
+	}
+	if n.arg(1) == "~*" {
+		n.note("paths are compared with their case")
+	}
+	s.within(n, "", paths)
+}
+
+// within reads the directives of a location.
+func (s *nginxServer) within(n *nginxNode, where string, paths []string) {
 	n.keep("route")
 	if paths == nil {
 		n.fold("every request")
 	}
 	answered := false
-	host := s.host || slices.ContainsFunc(n.kids, isHost)
+	own, cache := &nginxHeaders{}, &nginxCaching{}
+	before := len(s.v.routes)
 	for _, k := range n.kids {
 		s.v.comments = append(s.v.comments, k.comments...)
 		switch {
 		case k.words[0] == "proxy_pass":
 			answered = s.pass(k, where, paths) || answered
-			if !host {
-				k.note("servers see the name the client asked for, not that of the URL")
-			}
 		case k.words[0] == "return":
 			s.answer(k, paths)
 			answered = true
@@ -75,24 +116,38 @@ func (s *nginxServer) location(n *nginxNode) {
 			answered = true
 		case k.block:
 			condemnNginx([]*nginxNode{k}, ruling{Refused, "conditions inside of locations cannot be said: routes go by path and host"})
-		case k.words[0] == "proxy_set_header", k.words[0] == "proxy_connect_timeout", k.words[0] == "proxy_read_timeout", k.words[0] == "proxy_send_timeout", strings.HasPrefix(k.words[0], "proxy_ssl_"):
+		case k.words[0] == "proxy_set_header", k.words[0] == "add_header", k.words[0] == "proxy_hide_header", strings.HasPrefix(k.words[0], "more_") && strings.HasSuffix(k.words[0], "_headers"):
+			s.header(k, own)
+		case isCaching(k.words[0]):
+			s.caching(k, cache)
+		case k.words[0] == "proxy_connect_timeout", k.words[0] == "proxy_read_timeout", k.words[0] == "proxy_send_timeout", strings.HasPrefix(k.words[0], "proxy_ssl_"):
 			s.line(k)
 		case k.words[0] == "client_max_body_size" && paths == nil:
 			s.line(k)
-		case k.words[0] == "client_max_body_size", k.words[0] == "access_log", k.words[0] == "add_header":
+		case k.words[0] == "client_max_body_size", k.words[0] == "access_log":
 			k.refuse("for some paths alone this cannot be said")
 		default:
 			s.x.rule(k)
 		}
 	}
+	s.remember(s.v.routes[before:], s.cache.below(cache))
+	h := s.headers.below(own)
+	for _, r := range s.v.routes[before:] {
+		r.request, r.response = s.rules(h)
+		switch {
+		case r.back == nil:
+			r.request = nil
+		case h.host == "$host":
+			s.x.wants(r.back, "", r.d)
+		case h.host != "":
+			s.x.wants(r.back, "="+h.host, h.hostBy)
+		default:
+			s.x.wants(r.back, or(r.url, "upstream"), r.d)
+		}
+	}
 	if !answered {
 		n.refuse("%s", reasonFiles)
 	}
-}
-
-// isHost reports whether a directive sets the Host field.
-func isHost(n *nginxNode) bool {
-	return n.words[0] == "proxy_set_header" && strings.EqualFold(n.arg(1), "Host")
 }
 
 // pass reads proxy_pass URL of a location. It reports whether the location is answered now.
@@ -160,7 +215,11 @@ func (s *nginxServer) serverTLS(n *nginxNode) *serverTLS {
 }
 
 func (s *nginxServer) route(n *nginxNode, paths []string, b *back) {
-	s.v.routes = append(s.v.routes, &hostRoute{d: n.directive, paths: paths, back: b})
+	r := &hostRoute{d: n.directive, paths: paths, back: b}
+	if name := hostOfURL(n.arg(1)); s.x.upstreams[name] == nil {
+		r.url = name
+	}
+	s.v.routes = append(s.v.routes, r)
 	n.keep("to backend %q", b.name)
 }
 

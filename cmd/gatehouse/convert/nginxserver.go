@@ -16,8 +16,9 @@ type nginxServer struct {
 	tcp   bool
 	back  *back // of mode tcp
 	proxy bool  // proxy_protocol on: it is sent to servers
-	host  bool  // a Host field is set for servers
 
+	headers nginxHeaders
+	cache   nginxCaching
 	limited bool // the size of contents is
 }
 
@@ -54,15 +55,8 @@ func (s *nginxServer) line(n *nginxNode) {
 		s.wait(n, "connect")
 	case "proxy_timeout":
 		s.wait(n, "tunnel")
-	case "proxy_set_header":
-		s.setHeader(n)
-	case "add_header":
-		if strings.EqualFold(n.arg(1), "Strict-Transport-Security") {
-			verdict, reason := absent("tls.hsts")
-			d.judge(verdict, "%s", reason)
-			return
-		}
-		d.refuse("%s", reasonHeaders)
+	case "proxy_set_header", "add_header", "proxy_hide_header", "more_set_headers", "more_clear_headers":
+		s.header(n, &s.headers)
 	case "underscores_in_headers":
 		if n.arg(1) == "on" {
 			d.refuse("write underscore_headers = true in the frontend, if an application needs them")
@@ -92,6 +86,10 @@ func (s *nginxServer) line(n *nginxNode) {
 		v.files = append(v.files, d)
 		s.x.rule(n)
 	default:
+		if isCaching(n.words[0]) {
+			s.caching(n, &s.cache)
+			return
+		}
 		s.x.rule(n)
 	}
 }
@@ -192,9 +190,7 @@ func (s *nginxServer) tlsLine(n *nginxNode) {
 		t.cert = value
 		t.take("", d)
 		d.keep("tls { certificate }")
-		if strings.HasPrefix(value, "/etc/letsencrypt/live/") {
-			d.note("certbot goes on renewing it, and the new file is taken up by itself; certbot's own hooks must not start nginx any more")
-		}
+		s.x.certbot(t, d, "nginx")
 		s.relative(d, value)
 	case "ssl_certificate_key":
 		t.key = value
@@ -224,8 +220,10 @@ func (s *nginxServer) tlsLine(n *nginxNode) {
 		switch value {
 		case "on":
 			t.clientMode = "require"
-		case "optional", "optional_no_ca":
+		case "optional":
 			t.clientMode = "verify"
+		case "optional_no_ca":
+			t.clientMode = "request"
 		default:
 			d.fold("the default")
 			return
@@ -299,30 +297,6 @@ func (s *nginxServer) wait(n *nginxNode, name string) {
 	}
 	s.v.timeouts.set(name, t, n.directive)
 	n.keep("timeouts { %s }", name)
-}
-
-// setHeader judges the fields that gatehouse sets itself.
-func (s *nginxServer) setHeader(n *nginxNode) {
-	name, value := strings.ToLower(n.arg(1)), n.arg(2)
-	switch {
-	case name == "host":
-		s.host = true
-		if value == "$host" || value == "$http_host" || value == "$host:$server_port" || value == "$server_name" {
-			n.fold("servers always see the name the client asked for")
-		} else {
-			n.refuse("servers see the name the client asked for")
-		}
-	case name == "x-forwarded-for" && (value == "$proxy_add_x_forwarded_for" || value == "$remote_addr"):
-		n.fold("the default; what clients send there is replaced")
-	case name == "x-forwarded-proto" && (value == "$scheme" || value == "https" || value == "http"):
-		n.fold("the default")
-	case name == "connection" || name == "upgrade":
-		n.fold("WebSockets pass by themselves, connections are kept")
-	case name == "x-real-ip":
-		n.refuse("servers get the address in X-Forwarded-For")
-	default:
-		n.refuse("%s", reasonHeaders)
-	}
 }
 
 // streamPass reads proxy_pass ADDRESS in mode tcp.

@@ -100,7 +100,29 @@ func (p *pile) strike(off map[key]bool, spans []span, d *hcl.Diagnostic, text []
 			origin.refuse("the new configuration cannot have it: %s", d.Summary)
 		}
 	}
+	p.shut(off)
 	return true
+}
+
+// shut takes out the addresses where clients had to show a certificate when what is asked of them cannot be said as it was.
+func (p *pile) shut(off map[key]bool) {
+	for _, t := range p.site.tlss {
+		auth := t.part("client_auth")
+		if t.clientMode != "require" || !(off[key{auth, ""}] || off[key{auth, "ca"}] || off[key{auth, "crl"}] || off[key{auth, "mode"}]) {
+			continue
+		}
+		for _, f := range p.site.fronts {
+			for _, b := range f.binds {
+				if b.tls != t || off[key{&b.node, ""}] {
+					continue
+				}
+				off[key{&b.node, ""}] = true
+				for _, d := range b.from[""] {
+					d.refuse("others than before would get in: %s is not opened", b.addr)
+				}
+			}
+		}
+	}
 }
 
 // inHead reports whether a range lies before the opening brace of a block on one line.

@@ -60,7 +60,7 @@ func (p *page) render(items []*item, depth int) {
 
 // oneLine reports whether a block fits a line: HCL allows one attribute there.
 func oneLine(it *item) bool {
-	return len(it.body) == 1 && !it.body[0].block && it.body[0].text != "" && len(it.body[0].comments) == 0 &&
+	return len(it.body) == 1 && !it.body[0].block && !strings.Contains(it.body[0].text, "\n") && it.body[0].text != "" && len(it.body[0].comments) == 0 &&
 		len(it.text)+len(it.body[0].text) < longestLine
 }
 
@@ -70,7 +70,7 @@ func (p *page) put(depth int, text string) {
 		p.text.WriteString(text)
 	}
 	p.text.WriteByte('\n')
-	p.line++
+	p.line += 1 + strings.Count(text, "\n")
 }
 
 func (p *page) comments(list []*comment, depth int) {

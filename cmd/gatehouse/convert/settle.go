@@ -11,7 +11,7 @@ func (p *pile) settle() {
 	s.sort()
 	for _, f := range s.fronts {
 		// A listen block is written as one only where its halves still belong together.
-		if f.listen && (f.back == nil || f.back.name != f.name) {
+		if f.listen && (f.back == nil || f.back.name != f.name || !f.back.request.empty() || !f.back.response.empty()) {
 			f.listen = false
 		}
 	}
@@ -43,22 +43,34 @@ func (p *pile) settle() {
 	})
 }
 
-// guarded takes out the addresses where clients had to show a certificate, as long as the language cannot ask for one: opened without
-// that, they would let everybody in.
+// guarded takes out the addresses where clients had to show a certificate and nobody says whose are good: opened without that, they
+// would let everybody in.
 func (p *pile) guarded() {
-	if blockType(blockType(typeOfFile, "tls"), "client_auth") != nil {
-		return
-	}
+	known := blockType(blockType(typeOfFile, "tls"), "client_auth") != nil
 	for _, f := range p.site.fronts {
 		f.binds = slices.DeleteFunc(f.binds, func(b *bind) bool {
-			if b.tls == nil || b.tls.clientMode != "require" {
+			if b.tls == nil || b.tls.clientMode == "" || known && b.tls.clientCA != "" {
 				return false
 			}
-			for _, d := range append(slices.Clone(b.from[""]), b.tls.from["client_auth"]...) {
-				d.refuse("client certificates are not in this version, and without them everybody would get in: %s is not opened", b.addr)
+			lines := append(slices.Clone(b.from[""]), b.tls.from["client_auth"]...)
+			switch {
+			case b.tls.clientMode == "require":
+				for _, d := range lines {
+					d.refuse("nobody would know whose certificates are good, and without them everybody would get in: %s is not opened", b.addr)
+				}
+				return true
+			default:
+				for _, d := range b.tls.from["client_auth"] {
+					d.refuse("clients are not asked for a certificate: nobody says whose are good")
+				}
+				return false
 			}
-			return true
 		})
+	}
+	for _, t := range p.site.tlss {
+		if t.clientCA == "" || !known {
+			t.clientMode = ""
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -64,7 +65,7 @@ func (s *site) log(name, format, output string, empty bool) *logTo {
 func (s *site) tls(t *tlsSet) *tlsSet {
 	for _, o := range s.tlss {
 		if o.cert == t.cert && o.key == t.key && o.minVersion == t.minVersion && o.strictSNI == t.strictSNI &&
-			o.clientCA == t.clientCA && o.clientMode == t.clientMode && o.crl == t.crl && o.hsts == t.hsts {
+			o.clientCA == t.clientCA && o.clientMode == t.clientMode && o.crl == t.crl && o.hsts == t.hsts && o.acme == t.acme && maps.Equal(o.clientHeaders, t.clientHeaders) {
 			o.adopt(&t.node)
 			return o
 		}

@@ -1,7 +1,9 @@
 package convert
 
 import (
+	"net/netip"
 	"slices"
+	"strings"
 )
 
 // A vhost is a virtual host of Apache, or a server of nginx, being read: several may share an address, and are told apart by their
@@ -29,6 +31,13 @@ type vhost struct {
 	first      bool     // it serves the names that no other one has
 	verify     bool     // certificates of servers are verified
 	sameHost   bool     // servers saw the name the client asked for before, too
+	request    *fieldRules
+	response   *fieldRules
+	scoped     []scopedRule
+	clients    map[string]string // fields that tell servers of the client's certificate
+	clientsBy  []*directive
+	hsts       string     // the value of Strict-Transport-Security
+	hstsBy     *directive // what set it
 	ca         string
 }
 
@@ -48,12 +57,82 @@ type hostRoute struct {
 	back     *back
 	redirect string
 	respond  int
+	cache    *cacheSet // of nginx, which knows caches for some paths
+	cachedBy *directive
+	uncached bool
+	url      string // the server's name in its URL, which it saw; "" if it has none
+	request  *fieldRules
+	response *fieldRules
 }
 
 // A hosting makes frontends of virtual hosts.
 type hosting struct {
 	*pile
 	vhosts []*vhost
+	hosts  map[*back]map[string][]*directive // the Host that servers saw, "" for the client's, with the lines that lead to them
+}
+
+// wants notes which Host the servers of b saw: that of their URL, or "=" and a constant.
+func (a *hosting) wants(b *back, host string, d *directive) {
+	if a.hosts == nil {
+		a.hosts = map[*back]map[string][]*directive{}
+	}
+	if a.hosts[b] == nil {
+		a.hosts[b] = map[string][]*directive{}
+	}
+	a.hosts[b][host] = append(a.hosts[b][host], d)
+}
+
+// tellHosts makes servers see the Host they saw, where it was always the same name. Addresses are not worth that: nobody is called so.
+func (a *hosting) tellHosts() {
+	for b, hosts := range a.hosts {
+		for host, lines := range hosts {
+			for _, d := range lines {
+				name, constant := strings.CutPrefix(host, "=")
+				switch {
+				case host == "":
+				case constant && len(hosts) == 1:
+					b.request = b.request.with(fieldChange{do: "set", name: "Host", value: name, d: d})
+				case constant:
+					d.refuse("other lines send its servers another Host: give these requests a backend of their own")
+				case len(hosts) > 1 || !isName(host):
+					d.note("servers see the name the client asked for, not that of the URL")
+				default:
+					b.request = b.request.with(fieldChange{do: "set", name: "Host", value: host, d: d})
+				}
+			}
+		}
+	}
+}
+
+// clientField makes a field of what is known of the client's certificate, where a value is that and nothing else.
+func (v *vhost) clientField(c fieldChange) bool {
+	what, ok := map[string]string{
+		"$ssl_client_verify": "verify", "%{SSL_CLIENT_VERIFY}s": "verify", "%{SSL_CLIENT_VERIFY}e": "verify",
+		"$ssl_client_s_dn": "subject", "%{SSL_CLIENT_S_DN}s": "subject", "%{SSL_CLIENT_S_DN}e": "subject",
+		"$ssl_client_i_dn": "issuer", "%{SSL_CLIENT_I_DN}s": "issuer", "%{SSL_CLIENT_I_DN}e": "issuer",
+		"$ssl_client_serial": "serial", "%{SSL_CLIENT_M_SERIAL}s": "serial", "%{SSL_CLIENT_M_SERIAL}e": "serial",
+	}[c.value]
+	if !ok || c.do != "set" || v.clients[what] != "" || blockType(blockType(blockType(typeOfFile, "tls"), "client_auth"), "headers") == nil {
+		return false
+	}
+	if v.clients == nil {
+		v.clients = map[string]string{}
+	}
+	v.clients[what] = c.name
+	v.clientsBy = append(v.clientsBy, c.d)
+	c.d.keep("client_auth { headers { %s } }", what)
+	return true
+}
+
+// isName reports whether a host is one of the network's names, and no address or a name of this machine's own.
+func isName(host string) bool {
+	name, port := splitPort(host)
+	if port == "" {
+		name = host
+	}
+	_, err := netip.ParseAddr(name)
+	return err != nil && strings.Contains(name, ".")
 }
 
 // build makes frontends of the virtual hosts.
@@ -139,7 +218,7 @@ func (a *hosting) front(v *vhost, all []*vhost) {
 	if len(v.names) > 0 {
 		name = identifier(v.names[0], "www")
 	}
-	f := &front{name: name, timeouts: v.timeouts, log: v.log, cache: v.cache, body: v.body}
+	f := &front{name: name, timeouts: v.timeouts, log: v.log, cache: v.cache, body: v.body, request: v.request, response: v.response}
 	f.from = map[string][]*directive{"": {v.d}}
 	if v.cachedBy != nil {
 		f.from["cache"] = []*directive{v.cachedBy}
@@ -172,18 +251,19 @@ func (a *hosting) front(v *vhost, all []*vhost) {
 	var whole *hostRoute // answers every request
 	for _, r := range v.routes {
 		switch {
-		case whole != nil && r.back == whole.back && r.redirect == whole.redirect && r.respond == whole.respond && len(r.paths)+len(r.hosts) == 0:
+		case whole != nil && r.back == whole.back && r.redirect == whole.redirect && r.respond == whole.respond && len(r.paths)+len(r.hosts) == 0 &&
+			r.request.equal(whole.request) && r.response.equal(whole.response):
 			f.from = withAttr(f.from, "backend", r.d)
 		case whole != nil:
 			r.d.revise(Folded, "every request is answered at "+whole.d.place()+" before")
-		case r.back != nil && len(r.paths)+len(r.hosts) == 0:
+		case r.back != nil && len(r.paths)+len(r.hosts) == 0 && r.request.empty() && r.response.empty() && !r.uncached:
 			whole, f.back = r, r.back
 			f.from = withAttr(f.from, "backend", r.d)
 		default:
 			if len(r.paths)+len(r.hosts) == 0 {
 				whole = r
 			}
-			f.addRoute(&route{paths: r.paths, hosts: r.hosts, back: r.back, redirect: r.redirect, respond: r.respond}, r.d)
+			f.addRoute(&route{paths: r.paths, hosts: r.hosts, back: r.back, redirect: r.redirect, respond: r.respond, uncached: r.uncached, request: r.request, response: r.response}, r.d)
 		}
 	}
 	if f.back == nil && len(f.routes) == 0 && v.https == nil {
@@ -201,6 +281,9 @@ func (a *hosting) front(v *vhost, all []*vhost) {
 		}
 	}
 	a.site.addFront(f)
+	if v.hstsBy != nil {
+		a.site.strictTransport(f, v.hsts, v.hstsBy)
+	}
 	v.d.keep("frontend %q", f.name)
 }
 
@@ -208,7 +291,7 @@ func (a *hosting) front(v *vhost, all []*vhost) {
 func (f *front) addRoute(r *route, d *directive) {
 	for _, o := range f.routes {
 		if slices.Equal(o.paths, r.paths) && slices.Equal(o.hosts, r.hosts) {
-			if o.back == r.back && o.redirect == r.redirect && o.respond == r.respond {
+			if o.back == r.back && o.redirect == r.redirect && o.respond == r.respond && o.uncached == r.uncached && o.request.equal(r.request) && o.response.equal(r.response) {
 				o.take("", d)
 			} else {
 				d.fold("another line takes those requests first")
@@ -224,9 +307,19 @@ func (f *front) addRoute(r *route, d *directive) {
 func (a *hosting) binds(f *front, v *vhost) {
 	var set *tlsSet
 	if v.tls() {
-		if v.set == nil || v.set.cert == "" {
+		if (v.set == nil || v.set.cert == "") && (v.a == nil || !v.selfMade()) {
 			v.d.refuse("it speaks TLS and names no certificate")
 		} else {
+			if v.set.acme != nil {
+				v.set.hosts = distinct(v.names)
+			}
+			v.set.clientHeaders = v.clients
+			for _, d := range v.clientsBy {
+				v.set.take("headers", d)
+				if v.set.clientMode == "" {
+					d.revise(Folded, "clients are not asked for a certificate")
+				}
+			}
 			set = a.set(v.set)
 		}
 	}
@@ -258,9 +351,12 @@ func (a *hosting) set(t *tlsSet) *tlsSet {
 				d.revise(Folded, "clients are not asked for a certificate")
 			}
 		}
-		t.clientCA, t.crl = "", ""
+		t.clientCA, t.crl, t.clientHeaders = "", "", nil
 	}
 	t.name = nameOfFile(t.cert)
+	if t.acme != nil {
+		t.name = "auto"
+	}
 	return a.site.tls(t)
 }
 
