@@ -33,6 +33,7 @@ type answer struct {
 	cancel    func() // Exchange.Cancel, made once: a method value costs an allocation
 	cancelled bool
 	pause     *loop.Event // what the exchange waits for while no server has it
+	making    *loop.Conn  // to a server, on its way
 	watch     watch
 	speaking  bool       // an interim response is being written to the client
 	spoken    loop.Event // it is written
@@ -65,21 +66,23 @@ func (a *answer) cut() {
 	switch {
 	case a.pause != nil:
 		a.pause.Set(a.x.Loop)
+	case a.making != nil:
+		a.making.Close()
 	case a.c != nil && !a.settled:
 		a.c.C.Close()
 	}
 }
 
-// watch is the task that looks at the client's connection while the server has the word. A client that has only ended its own side may
-// still want the answer; one whose connection is broken does not.
+// watch is the task that looks at the client's connection while a server is connected to, or has the word. A client that has only ended its own side may
+// still want the answer, unless abort_on_close says that it does not before there is a server; one whose connection is broken does not.
 type watch struct{ a *answer }
 
 // Run is called when something happens on the client's connection that no other task reads.
 func (w *watch) Run() {
 	a := w.a
 	switch {
-	case a.x == nil || a.x.Client == nil || a.c == nil: // the exchange is over
-	case a.x.Client.Broken():
+	case a.x == nil || a.x.Client == nil || a.c == nil && a.making == nil: // the exchange is over
+	case a.x.Client.Broken(), a.making != nil && a.x.Client.Hup() && a.p.c.AbortOnClose:
 		a.cut()
 	default:
 		a.x.Client.Watch(w)

@@ -28,6 +28,7 @@ type pulse struct {
 	rise, fall int
 	count      int
 	known      bool // there was a result
+	leaving    bool // it is up, and wants nobody new
 }
 
 func (p *pulse) up() bool { return p.known && p.count >= p.rise }
@@ -35,14 +36,14 @@ func (p *pulse) up() bool { return p.known && p.count >= p.rise }
 // full is the count of a server that is well.
 func (p *pulse) full() int { return p.rise + p.fall - 1 }
 
-// beat takes a result.
-func (p *pulse) beat(good bool) {
+// beat takes a result. A server that is leaving is as well as one that is not, but it does not come up so.
+func (p *pulse) beat(found finding) {
 	switch {
 	case !p.known:
-		p.set(good)
-	case good && p.up():
+		p.set(found != ill)
+	case found != ill && p.up():
 		p.count = p.full()
-	case good:
+	case found == well:
 		if p.count++; p.up() {
 			p.count = p.full()
 		}
@@ -52,6 +53,9 @@ func (p *pulse) beat(good bool) {
 		}
 	default:
 		p.count = 0
+	}
+	if found != ill || !p.up() {
+		p.leaving = found == leaving && p.up()
 	}
 }
 
@@ -81,18 +85,19 @@ func newPatient(checks []*Check) *patient {
 	return p
 }
 
-// carry takes the health over from before a reload. Unless it was good, all checks have to rise anew.
+// carry takes the health over from before a reload. Unless it was up, all checks have to rise anew.
 func (p *patient) carry(health standing) {
 	for i := range p.pulses {
-		p.pulses[i].set(health == open)
+		p.pulses[i].set(health <= closing)
+		p.pulses[i].leaving = health == closing
 	}
 	p.health, p.told = health, true
 }
 
 // note takes the result of a check. It reports whether the server's health has changed, or is known for the first
 // time, and why it is what it is.
-func (p *patient) note(check int, good bool, said string) (changed bool, why string) {
-	p.pulses[check].beat(good)
+func (p *patient) note(check int, found finding, said string) (changed bool, why string) {
+	p.pulses[check].beat(found)
 	p.said[check] = said
 	health, all, why := open, true, said
 	for i := range p.pulses {
@@ -113,6 +118,8 @@ func (p *patient) note(check int, good bool, said string) (changed bool, why str
 // verdict is what one check says of the server.
 func (p *patient) verdict(check int) standing {
 	switch {
+	case p.pulses[check].leaving:
+		return closing
 	case p.pulses[check].up():
 		return open
 	case p.pulses[check].known && p.checks[check].OnFail == OnFailDrain:

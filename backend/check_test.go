@@ -5,14 +5,26 @@ import (
 	"testing"
 )
 
-// results plays good ("+") and bad ("-") results and returns after each whether the server is up ("U") or down ("d").
+// healthy is what a check finds that does not say more.
+func healthy(good bool) finding {
+	if good {
+		return well
+	}
+	return ill
+}
+
+// results plays good ("+"), bad ("-") and leaving ("4") results and returns after each whether the server is up ("U"), leaving ("L") or
+// down ("d").
 func results(p *pulse, s string) string {
 	var out strings.Builder
 	for _, c := range s {
-		p.beat(c == '+')
-		if p.up() {
+		p.beat(map[rune]finding{'+': well, '-': ill, '4': leaving}[c])
+		switch {
+		case p.leaving:
+			out.WriteByte('L')
+		case p.up():
 			out.WriteByte('U')
-		} else {
+		default:
 			out.WriteByte('d')
 		}
 	}
@@ -34,6 +46,10 @@ func TestPulse(t *testing.T) {
 		{"risen, it falls slowly again", 2, 3, "-++---", "ddUUUd"},
 		{"the guide's fall 2", 2, 2, "+--++", "UUddU"},
 		{"one of each", 1, 1, "+-+-", "UdUd"},
+		{"AT-4.5: it leaves at once, and is back at once", 2, 3, "+4+44+", "ULULLU"},
+		{"AT-4.5: leaving is as good as well", 2, 2, "+-4-4+-", "UULLLUU"},
+		{"AT-4.5: one that leaves goes down like any other", 2, 2, "4--4+4++", "LLdddddU"},
+		{"AT-4.5: one that is down stays so", 1, 1, "-44+4", "dddUL"},
 		{"a long rise", 5, 1, "-++++-+++++", "ddddddddddU"},
 	}
 	for _, tt := range tests {
@@ -94,7 +110,7 @@ func TestPatientWorstVerdictWins(t *testing.T) {
 			} else {
 				said += "-"
 			}
-			changed, why := p.note(s.check, s.good, said)
+			changed, why := p.note(s.check, healthy(s.good), said)
 			if changed != s.changed || p.health != s.health || changed && why != s.why {
 				t.Errorf("%s, step %d: changed %v to %v because %q, want %v %v %q", tt.name, i, changed, p.health, why, s.changed, s.health, s.why)
 			}
@@ -104,23 +120,29 @@ func TestPatientWorstVerdictWins(t *testing.T) {
 
 // AT-4.13: a reload does not make servers flap.
 func TestPatientCarriesHealthOver(t *testing.T) {
-	for _, health := range []standing{open, failing, shut} {
+	for _, health := range []standing{open, closing, failing, shut} {
 		p := newPatient([]*Check{{Rise: 2, Fall: 2, OnFail: OnFailDrain}})
 		p.carry(health)
-		good := health == open
-		if changed, _ := p.note(0, good, ""); changed && health != shut || health == open && p.health != open {
+		good := health <= closing
+		if health == closing {
+			if changed, _ := p.note(0, leaving, ""); changed {
+				t.Error("leaving before the reload and after it: a change")
+			}
+			continue
+		}
+		if changed, _ := p.note(0, healthy(good), ""); changed && health != shut || health == open && p.health != open {
 			t.Errorf("%v: the same result again changes it to %v", health, p.health)
 		}
-		if _, _ = p.note(0, !good, ""); health == open && p.health != open {
+		if _, _ = p.note(0, healthy(!good), ""); health == open && p.health != open {
 			t.Errorf("one bad check of two takes it out")
 		}
 	}
 	p := newPatient([]*Check{{Rise: 2, Fall: 2}})
 	p.carry(shut)
-	if changed, _ := p.note(0, true, ""); changed {
+	if changed, _ := p.note(0, well, ""); changed {
 		t.Error("down before the reload, up at the first good check of two")
 	}
-	if changed, _ := p.note(0, true, ""); !changed || p.health != open {
+	if changed, _ := p.note(0, well, ""); !changed || p.health != open {
 		t.Error("two good checks do not bring it up")
 	}
 }

@@ -240,6 +240,11 @@ type Check struct {
 	// Expect lists the statuses of a healthy answer: "200", "2xx", "200-399".
 	Expect []Statuses `hcl:"expect,optional" default:"2xx,3xx"`
 
+	// DrainOn lists statuses by which a server says that it is well and wants nobody new, such as "404" (HAProxy's disable-on-404): holders of
+	// its cookie still come, and nobody is alarmed. It counts at once, and ends with the next healthy answer; a server that is down does
+	// not come up so.
+	DrainOn []Statuses `hcl:"drain_on,optional"`
+
 	// ExpectText is a regular expression that must be found in the answer: in the content of an HTTP answer, whose status must be among
 	// expect as well, or in what a server says to a "tcp" check: "^\\+PONG". The first 64 KiB are searched, as they come; text without the
 	// special characters of regular expressions stands for itself. Without it, the status alone decides, or that there is a connection.

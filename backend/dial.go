@@ -40,9 +40,9 @@ func (s *server) portless() bool { return s.c.Address.Port() == 0 && s.c.Address
 
 var errNoPort = errors.New("neither the server nor the place where the client came in has a port")
 
-// dial makes a new connection, tells the server whom it is for, and does the TLS handshake, all within the connect timeout. It
-// parks.
-func (p *Pool) dial(l *loop.Loop, srv *server, w purpose) (*conn, error) {
+// dial makes a new connection, tells the server whom it is for, and does the TLS handshake, all within the connect timeout. Until it is ready it
+// is also in *making, and closing it there gives it up. It parks.
+func (p *Pool) dial(l *loop.Loop, srv *server, w purpose, making **loop.Conn) (*conn, error) {
 	began := l.Now()
 	to := srv.address()
 	if srv.portless() {
@@ -50,11 +50,13 @@ func (p *Pool) dial(l *loop.Loop, srv *server, w purpose) (*conn, error) {
 			return nil, errNoPort
 		}
 	}
-	lc, err := p.o.Dial(l, loop.Dial{To: to, From: srv.c.Source, Timeout: p.t.Connect})
+	lc, err := p.o.Dial(l, loop.Dial{To: to, From: srv.c.Source, Timeout: p.t.Connect, Making: making})
 	if err != nil {
 		return nil, err
 	}
 	c := &conn{home: srv.homes[l.ID], purpose: w}
+	*making = lc
+	defer func() { *making = nil }()
 	t, err := greet(lc, srv.c.SendProxy, w.from, w.to, srv.tls.Load(), remaining(l, began, p.t.Connect))
 	if err != nil {
 		lc.Close()

@@ -68,11 +68,11 @@ func (p *Pool) observe(i int, health standing, why string) {
 	}
 	lost := !p.Usable() && (usable || first && p.unknown == 0)
 	p.mu.Unlock()
-	if before == open && health != open {
+	if before <= closing && health > closing {
 		p.closeIdle(s) // a machine that fell silent would keep whoever is sent there on one of them waiting
 	}
 	say := p.o.Log.Info
-	if health > before || health == shut {
+	if health > max(before, closing) || health == shut {
 		say = p.o.Log.Warn
 	}
 	say("server is "+inWords(health), zap.String("server", p.c.Name+"/"+s.c.Name), zap.String("check", why))
@@ -86,6 +86,8 @@ func inWords(health standing) string {
 	switch health {
 	case open:
 		return "up"
+	case closing:
+		return "leaving: only holders of its cookie come"
 	case failing:
 		return "failing: only holders of its cookie come"
 	}

@@ -17,20 +17,29 @@ import (
 	"gatehouse/backend/loop"
 )
 
-// probe checks once. It returns whether the server is well, and what it did, in words.
-func (r *round) probe() (good bool, said string) {
+// finding is what one check comes to.
+type finding uint8
+
+const (
+	ill     finding = iota
+	leaving         // it says itself that nobody new shall come (drain_on)
+	well
+)
+
+// probe checks once. It returns how the server is, and what it did, in words.
+func (r *round) probe() (found finding, said string) {
 	l := r.loop
 	begin := l.Now()
 	a, err := r.address()
 	if err != nil {
-		return false, err.Error()
+		return ill, err.Error()
 	}
 	c, err := r.dial(l, loop.Dial{To: a, From: r.t.source, Timeout: r.left(begin), Making: &r.conn})
 	if err != nil {
 		if timedOut(err) {
-			return false, fmt.Sprintf("connect %s: no answer within %s", a, r.wait)
+			return ill, fmt.Sprintf("connect %s: no answer within %s", a, r.wait)
 		}
-		return false, fmt.Sprintf("connect %s: %v", a, cause(err))
+		return ill, fmt.Sprintf("connect %s: %v", a, cause(err))
 	}
 	r.conn = c
 	s := stream(c)
@@ -39,14 +48,14 @@ func (r *round) probe() (good bool, said string) {
 		s.Close()
 	}()
 	if r.over.IsSet() {
-		return false, "stopped"
+		return ill, "stopped"
 	}
 	if r.greets() {
 		if s, err = r.t.greet(c, r.c.Kind != CheckTLS, r.left(begin)); err != nil {
 			if timedOut(err) {
-				return false, fmt.Sprintf("no TLS handshake within %s", r.wait)
+				return ill, fmt.Sprintf("no TLS handshake within %s", r.wait)
 			}
-			return false, fmt.Sprintf("not greeted: %v", cause(err))
+			return ill, fmt.Sprintf("not greeted: %v", cause(err))
 		}
 	}
 	if r.send == nil {
@@ -57,13 +66,13 @@ func (r *round) probe() (good bool, said string) {
 		if _, err := s.Write(r.send); err != nil {
 			// Whoever closes without reading may have answered before.
 			if timedOut(err) {
-				return false, fmt.Sprintf("%s takes no request within %s", a, r.wait)
+				return ill, fmt.Sprintf("%s takes no request within %s", a, r.wait)
 			}
 		}
 	}
 	switch {
 	case r.c.Kind == CheckTCP && r.pattern == nil:
-		return true, "connected" + r.after(begin)
+		return well, "connected" + r.after(begin)
 	case r.c.Kind == CheckTCP:
 		return r.text(s, nil, begin)
 	}
@@ -77,7 +86,7 @@ type stream interface {
 }
 
 // answer reads as much as the verdict needs.
-func (r *round) answer(c stream, begin int64) (good bool, said string) {
+func (r *round) answer(c stream, begin int64) (found finding, said string) {
 	need, verdict := statusLen, r.httpVerdict
 	if r.c.Kind == CheckTLS {
 		need, verdict = recordLen, r.tlsVerdict
@@ -91,30 +100,30 @@ func (r *round) answer(c stream, begin int64) (good bool, said string) {
 		switch {
 		case n >= need || err == nil:
 		case timedOut(err):
-			return false, fmt.Sprintf("no answer within %s", r.wait)
+			return ill, fmt.Sprintf("no answer within %s", r.wait)
 		case !errors.Is(err, io.EOF):
-			return false, fmt.Sprintf("no answer: %v", cause(err))
+			return ill, fmt.Sprintf("no answer: %v", cause(err))
 		case n > 0:
-			if good, said = verdict(room[:n]); good && r.pattern != nil {
+			if found, said = verdict(room[:n]); found == well && r.pattern != nil {
 				return r.text(c, room[:n], begin)
 			}
-			return good, said + r.after(begin)
+			return found, said + r.after(begin)
 		default:
-			return false, "connection closed without an answer" + r.after(begin)
+			return ill, "connection closed without an answer" + r.after(begin)
 		}
 	}
-	good, said = verdict(room[:n])
-	if good && r.pattern != nil {
+	found, said = verdict(room[:n])
+	if found == well && r.pattern != nil {
 		return r.text(c, room[:n], begin)
 	}
-	return good, said + r.after(begin)
+	return found, said + r.after(begin)
 }
 
 // maxText is how much of an answer is searched for the text that is expected.
 const maxText = 64 << 10
 
 // text reads on behind what has come of an answer until the expected text is found in it, in an HTTP answer behind its head.
-func (r *round) text(c stream, come []byte, begin int64) (good bool, said string) {
+func (r *round) text(c stream, come []byte, begin int64) (found finding, said string) {
 	b := append(make([]byte, 0, 4<<10), come...)
 	where := "answer"
 	for {
@@ -124,10 +133,10 @@ func (r *round) text(c stream, come []byte, begin int64) (good bool, said string
 			_, text, there = bytes.Cut(b, []byte("\r\n\r\n"))
 		}
 		if there && r.pattern.Match(text) {
-			return true, fmt.Sprintf("%s has %q%s", where, r.c.ExpectText, r.after(begin))
+			return well, fmt.Sprintf("%s has %q%s", where, r.c.ExpectText, r.after(begin))
 		}
 		if len(b) >= maxText {
-			return false, fmt.Sprintf("the first %d bytes of the answer lack %q%s", maxText, r.c.ExpectText, r.after(begin))
+			return ill, fmt.Sprintf("the first %d bytes of the answer lack %q%s", maxText, r.c.ExpectText, r.after(begin))
 		}
 		b = slices.Grow(b, 1)
 		c.SetReadTimeout(r.left(begin))
@@ -136,34 +145,39 @@ func (r *round) text(c stream, come []byte, begin int64) (good bool, said string
 		switch {
 		case n > 0 || err == nil:
 		case timedOut(err):
-			return false, fmt.Sprintf("%s %s lacks %q within %s", where, quoteStart(text), r.c.ExpectText, r.wait)
+			return ill, fmt.Sprintf("%s %s lacks %q within %s", where, quoteStart(text), r.c.ExpectText, r.wait)
 		case !errors.Is(err, io.EOF):
-			return false, fmt.Sprintf("%s %s lacks %q: %v", where, quoteStart(text), r.c.ExpectText, cause(err))
+			return ill, fmt.Sprintf("%s %s lacks %q: %v", where, quoteStart(text), r.c.ExpectText, cause(err))
 		default:
-			return false, fmt.Sprintf("%s %s lacks %q%s", where, quoteStart(text), r.c.ExpectText, r.after(begin))
+			return ill, fmt.Sprintf("%s %s lacks %q%s", where, quoteStart(text), r.c.ExpectText, r.after(begin))
 		}
 	}
 }
 
-func (r *round) httpVerdict(b []byte) (good bool, said string) {
+func (r *round) httpVerdict(b []byte) (found finding, said string) {
 	status, ok := statusOf(b)
 	if !ok {
-		return false, fmt.Sprintf("answer %s is not HTTP", quoteStart(b))
+		return ill, fmt.Sprintf("answer %s is not HTTP", quoteStart(b))
 	}
 	said = "HTTP status " + strconv.Itoa(status)
 	for _, s := range r.c.Expect {
 		if s.has(status) {
-			return true, said
+			return well, said
 		}
 	}
-	return false, said + ", expected " + listOf(r.c.Expect) + ","
+	for _, s := range r.c.DrainOn {
+		if s.has(status) {
+			return leaving, said
+		}
+	}
+	return ill, said + ", expected " + listOf(r.c.Expect) + ","
 }
 
-func (r *round) tlsVerdict(b []byte) (good bool, said string) {
+func (r *round) tlsVerdict(b []byte) (found finding, said string) {
 	if !isRecord(b) {
-		return false, fmt.Sprintf("answer %s is not TLS", quoteStart(b))
+		return ill, fmt.Sprintf("answer %s is not TLS", quoteStart(b))
 	}
-	return true, "TLS answer"
+	return well, "TLS answer"
 }
 
 // listOf reads "2xx, 404 or 3xx".

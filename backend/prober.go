@@ -97,12 +97,12 @@ func (p *prober) stop() {
 }
 
 // note takes a result. On the loop.
-func (s *seat) note(good bool, said string) {
+func (s *seat) note(found finding, said string) {
 	if s.p.stopped.Load() {
 		return
 	}
 	pt := s.p.patients[s.server]
-	if changed, why := pt.note(s.check, good, said); changed {
+	if changed, why := pt.note(s.check, found, said); changed {
 		s.p.onChange(s.server, pt.health, why)
 	}
 }

@@ -41,7 +41,7 @@ type round struct {
 	over    loop.Event
 
 	known bool // there was a result: that
-	good  bool
+	found finding
 	said  string
 }
 
@@ -71,7 +71,7 @@ func (r *round) key() (k probe, ok bool) {
 		return k, false
 	}
 	return probe{
-		to: r.port(a), from: r.t.source, kind: c.Kind, said: fmt.Sprintf("%q %q %v %q %q", c.Request, c.Host, c.Expect, c.Send, c.ExpectText),
+		to: r.port(a), from: r.t.source, kind: c.Kind, said: fmt.Sprintf("%q %q %v %v %q %q", c.Request, c.Host, c.Expect, c.DrainOn, c.Send, c.ExpectText),
 		interval: c.Interval, fastInterval: c.FastInterval, downInterval: c.DownInterval, wait: r.wait,
 	}, true
 }
@@ -86,7 +86,7 @@ func (ps *Probes) join(s *seat) {
 		s.r = there
 		there.seats = append(there.seats, s)
 		if there.known && !s.carried { // no more than an interval ago
-			s.note(there.good, there.said)
+			s.note(there.found, there.said)
 		}
 		return
 	}
@@ -124,13 +124,13 @@ func (r *round) Run() {
 	l := r.loop
 	next := l.Now()
 	for extra := r.phase; ; extra = 0 {
-		good, said := r.probe()
+		found, said := r.probe()
 		if r.over.IsSet() {
 			return
 		}
-		r.known, r.good, r.said = true, good, said
+		r.known, r.found, r.said = true, found, said
 		for _, s := range r.seats {
-			s.note(good, said)
+			s.note(found, said)
 		}
 		next += max(1, (r.interval() + extra).Milliseconds())
 		// A check that took longer than the interval is not made up for.

@@ -96,6 +96,7 @@ func (a *answer) ask() error {
 func (a *answer) reach(entered int64) error {
 	p, x := a.p, a.x
 	n := &x.Note
+	var last *server
 	for {
 		srv, err := a.secure()
 		if err != nil {
@@ -107,11 +108,14 @@ func (a *answer) reach(entered int64) error {
 			}
 			return &h1.Error{Status: 503, Side: h1.ByServer, Err: errNoServer, Cause: 'S', State: 'C'}
 		}
-		if p.queue == nil {
-			n.Queue = x.Loop.Now() - entered
+		if p.queue == nil && srv != last { // what is spent on a server is no waiting for one
+			n.Queue, last = x.Loop.Now()-entered, srv
 		}
 		if err = a.connect(srv); err == nil {
 			return nil
+		}
+		if a.cancelled {
+			return gone('C')
 		}
 		a.failure = connectError(srv, err)
 		if n.Retries >= p.c.Retries {
@@ -162,6 +166,10 @@ func (a *answer) avoid(srv *server) bool {
 	a.tried |= 1 << srv.place
 	a.srv = nil
 	i := a.p.balance.pick(a.x, a.avoided)
+	reserve := i < 0
+	if reserve {
+		i = a.reserve()
+	}
 	if i < 0 {
 		a.tried, a.srv = tried, srv
 		return false
@@ -169,12 +177,24 @@ func (a *answer) avoid(srv *server) bool {
 	if a.claim.server == srv.place {
 		a.claim.lose(a.x)
 	}
-	if a.p.queue == nil { // else any free server will do
+	if a.p.queue == nil || reserve { // else any free server will do
 		a.srv = a.p.servers[i]
 	}
 	a.x.Note.Redispatched = true
 	a.p.Stats.Redispatches.Add(1)
 	return true
+}
+
+// reserve returns the place of the first backup that newcomers might get, -1 when there is none: for requests that have tried all others in vain,
+// though the checks have not noticed yet.
+func (a *answer) reserve() int {
+	st := *a.p.standing.Load()
+	for i, s := range a.p.servers {
+		if s.c.Backup && st[i] == open && !a.avoided(i) {
+			return i
+		}
+	}
+	return -1
 }
 
 func (a *answer) avoided(place int) bool { return place < 64 && a.tried&(1<<place) != 0 }
@@ -203,10 +223,18 @@ func (a *answer) connect(srv *server) error {
 		}
 	}
 	began := x.Loop.Now()
-	c, err := a.p.dial(x.Loop, srv, w)
+	if x.Client != nil {
+		x.Client.Watch(&a.watch)
+	}
+	c, err := a.p.dial(x.Loop, srv, w, &a.making)
+	if x.Client != nil {
+		x.Client.Watch(nil)
+	}
 	if err != nil {
 		a.p.release(srv)
-		srv.stats.Refused.Add(1)
+		if !a.cancelled {
+			srv.stats.Refused.Add(1)
+		}
 		return err
 	}
 	x.Note.Connect = x.Loop.Now() - began

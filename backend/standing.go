@@ -6,7 +6,7 @@ type standing uint8
 
 const (
 	open    standing = iota // everybody
-	closing                 // holders of its cookie: drained by the operator, or of weight 0
+	closing                 // holders of its cookie: drained by the operator, of weight 0, or leaving by its own word (drain_on)
 	failing                 // holders of its cookie, though a check has failed: on_fail = "drain"
 	shut                    // nobody: down, in maintenance, or not checked yet
 )
@@ -31,6 +31,8 @@ func (s standing) verdict() string {
 	switch s {
 	case open:
 		return "up"
+	case closing:
+		return "leaving"
 	case failing:
 		return "failing"
 	}

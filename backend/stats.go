@@ -31,7 +31,7 @@ type ServerStatus struct {
 
 	Checked bool
 	Known   bool      // a verdict has come; false without checks
-	Health  string    // "up", "failing" or "down": what the checks say, "up" without checks
+	Health  string    // "up", "leaving", "failing" or "down": what the checks say, "up" without checks
 	Why     string    // the check's words, "" before the first and without checks
 	Since   time.Time // when Health became what it is
 
@@ -44,6 +44,7 @@ type ServerStatus struct {
 	Newcomers bool // requests without a cookie for it may come, as far as it is concerned
 	Holders   bool // requests with its cookie may come
 
+	Share       int // percent of its weight and max_connections it gets, less than 100 while it warms up (slow_start)
 	Active      int // exchanges under way
 	Idle        int // connections kept for the next request
 	Waiting     int // requests in its own line of the queue
@@ -70,6 +71,7 @@ func (p *Pool) Servers() []ServerStatus {
 			Checked: len(p.checksOf(s)) > 0, Known: p.known[i], Health: p.health[i].verdict(), Why: s.why, Since: s.since,
 			State: state, ConfiguredState: s.c.State, Weight: weight, ConfiguredWeight: s.c.Weight, Will: s.will,
 			Newcomers: standing[i] == open, Holders: standing[i] != shut,
+			Share:    100 - 100/tenths*int(s.cold.Load()),
 			Active:   int(s.active.Load()),
 			Requests: s.stats.Requests.Load(), Connections: s.stats.Connections.Load(), Refused: s.stats.Refused.Load(), Failed: s.stats.Failed.Load(),
 		}

@@ -269,6 +269,9 @@ func (c *Check) Check(bad func(field any, problem, remedy string)) {
 		bad(&c.Address, "an inherited descriptor cannot be checked", "Write an address to connect to.")
 	}
 	if c.Kind != CheckHTTP {
+		if len(c.DrainOn) > 0 {
+			bad(&c.DrainOn, fmt.Sprintf("drain_on in a %s check", c.Kind), `Only check "http" is answered with a status.`)
+		}
 		if c.Host != "" {
 			bad(&c.Host, fmt.Sprintf("host in a %s check", c.Kind), `Only check "http" sends a request.`)
 		}

@@ -111,8 +111,8 @@ type Bind struct {
 
 	// AcceptProxy lists the networks of balancers in front that send the PROXY protocol, version 1 or 2. Each connection must come
 	// from one of them and begin with such a header: any other one is closed. The client's address is the announced one,
-	// everywhere. Where a balancer checks this address with LOCAL or UNKNOWN headers, name it in monitor.sources too; such
-	// connections are closed otherwise. Without it, no PROXY header is understood.
+	// everywhere. A balancer that checks this address with a LOCAL or UNKNOWN header and nothing behind it is closed without a line in the
+	// log; for one that wants an answer to a request, name it in monitor.sources too. Without it, no PROXY header is understood.
 	AcceptProxy []netip.Prefix `hcl:"accept_proxy,optional"`
 }
 

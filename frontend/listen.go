@@ -135,7 +135,7 @@ func (n *Listener) listen() (loop.Addr, error) {
 	if err != nil {
 		return at, err
 	}
-	n.l.Post(func() { in.OnError = c.OnError })
+	n.l.Post(func() { in.OnError, in.Admit = c.OnError, func() bool { return n.hold || !n.isFull() } })
 	n.in.Store(new(io.Closer(in)))
 	return in.Addr(), nil
 }

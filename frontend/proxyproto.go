@@ -37,7 +37,7 @@ var (
 	errNoProxy    = errors.New("no PROXY header")
 	errProxyLong  = errors.New("PROXY header too long")
 	errProxyTwice = errors.New("two PROXY headers")
-	errNobody     = errors.New("PROXY header without addresses")
+	errNobody     = errors.New("a request behind a PROXY header without addresses")
 )
 
 // announcement is what a PROXY header says.
@@ -86,7 +86,13 @@ func (c *conn) announce() bool {
 	if a.Peer.IsValid() {
 		c.peer, c.local = a.Peer, a.Local
 	} else if !f.monitor.has(c.peer.Addr()) {
-		c.unannounced(f, errNobody)
+		// "The connection was established on purpose by the proxy without being relayed", for a check: that it was taken is the answer. What
+		// it sends behind that is nobody's.
+		if c.Buffered() > 0 {
+			c.unannounced(f, errNobody)
+		} else {
+			f.Stats.Monitored.Add(1)
+		}
 		return false
 	}
 	if f.monitor.has(c.peer.Addr()) {

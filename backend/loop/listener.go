@@ -21,6 +21,10 @@ type Listener struct {
 	active bool     // Run is under way, or about to be
 	queue  []Socket // accepted while paused, where the platform's listener cannot wait
 
+	// Admit is asked on the loop before a connection is accepted: false pauses the listener and leaves it in the kernel's queue. nil: all are
+	// accepted. Set it on the loop.
+	Admit func() bool
+
 	// OnError is told, on the loop, when accepting fails and is put off: most often, the process has no descriptor
 	// left. nil: nobody is. Set it on the loop.
 	OnError func(error)
@@ -97,6 +101,13 @@ func (n *Listener) start() {
 	n.l.Go(n)
 }
 
+// admit pauses the listener when no connection is wanted.
+func (n *Listener) admit() {
+	if n.Admit != nil && !n.paused && !n.Admit() {
+		n.paused = true
+	}
+}
+
 // take hands a connection over. If the callback panics, that is counted and the listener goes on.
 func (n *Listener) take(s Socket) {
 	defer n.l.recovered()
@@ -105,6 +116,9 @@ func (n *Listener) take(s Socket) {
 
 // arrived takes a connection from the platform's listener. On the loop.
 func (n *Listener) arrived(s Socket) {
+	if !n.closed {
+		n.admit()
+	}
 	switch {
 	case n.closed:
 		s.Close()

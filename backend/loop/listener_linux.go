@@ -181,7 +181,10 @@ const acceptBurst = 64
 func (n *Listener) Run() {
 	n.active = true // if it was the poller that started it
 	defer func() { n.active = false }()
-	for i := 1; !n.paused && !n.closed; i++ {
+	for i := 1; ; i++ {
+		if n.admit(); n.paused || n.closed {
+			return
+		}
 		fd, sa, err := syscall.Accept4(n.c.fd, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 		switch err {
 		case nil:

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -70,7 +71,7 @@ type Server struct {
 	Backup  bool   `json:"backup,omitempty"`
 
 	State     string    `json:"state"`            // in words: all that follows, in one
-	Health    string    `json:"health"`           // "up", "failing", "down", "unknown" before the first check, "unchecked"
+	Health    string    `json:"health"`           // "up", "leaving", "failing", "down", "unknown" before the first check, "unchecked"
 	Check     string    `json:"check,omitempty"`  // what the check said that decided
 	Since     time.Time `json:"since"`            // of Health
 	Operator  string    `json:"operator"`         // "ready", "drain" or "maint": the state that counts
@@ -79,6 +80,7 @@ type Server struct {
 	Newcomers bool      `json:"newcomers"`        // requests without its cookie may come
 	Holders   bool      `json:"holders"`          // requests with its cookie may come
 
+	Share       int    `json:"share"`   // percent of its share that it gets: less than 100 while it warms up (slow_start)
 	Active      int    `json:"active"`  // exchanges under way
 	Waiting     int    `json:"waiting"` // holders of its cookie that wait for a free place
 	Idle        int    `json:"idle"`    // connections kept for the next request
@@ -150,10 +152,13 @@ func (s *Server) InWords() string {
 		words = append(words, "down")
 	case s.Health == "unknown":
 		words = append(words, "not checked yet")
-	case s.Health == "failing":
-		words = append(words, "failing")
+	case s.Health == "failing", s.Health == "leaving":
+		words = append(words, s.Health)
 	case s.Operator != "drain":
 		words = append(words, "up")
+	}
+	if s.Share > 0 && s.Share < 100 && s.Health == "up" {
+		words = append(words, fmt.Sprintf("warming up at %d %%", s.Share))
 	}
 	if s.Operator == "drain" {
 		words = append(words, "draining")

@@ -87,6 +87,9 @@ func (c *check) write(o *outline) {
 		if len(c.expect) > 0 {
 			o.attr(&c.node, "expect", list(c.expect))
 		}
+		if len(c.drainOn) > 0 {
+			o.attr(&c.node, "drain_on", list(c.drainOn))
+		}
 		o.text(&c.node, "send", c.send)
 		o.text(&c.node, "expect_text", c.expectText)
 		o.duration(&c.node, "interval", c.interval)

@@ -14,6 +14,7 @@ type haproxyCheck struct {
 	host                 string
 	expect               []string
 	text                 string // a regular expression
+	leaves               bool   // 404 says so
 	refused              bool   // what is expected cannot be said
 }
 
@@ -36,7 +37,7 @@ func (x *proxy) httpchkOption(d *directive) {
 		c.uri = "/" + c.uri
 	}
 	if x.httpchk != nil { // http-check stood before it
-		c.host, c.expect, c.text, c.refused = x.httpchk.host, x.httpchk.expect, x.httpchk.text, x.httpchk.refused
+		c.host, c.expect, c.text, c.leaves, c.refused = x.httpchk.host, x.httpchk.expect, x.httpchk.text, x.httpchk.leaves, x.httpchk.refused
 	}
 	x.httpchk = c
 	d.hold = true
@@ -80,7 +81,8 @@ func (x *proxy) httpCheck(d *directive) {
 	case "expect":
 		x.httpCheckExpect(d, c)
 	case "disable-on-404":
-		d.refuse(`a server that answers 404 is down here: let the check fail and write on_fail = "drain"`)
+		c.leaves = true
+		d.keep("drain_on")
 	case "send-state":
 		d.note("servers are not told their state")
 	case "comment":
@@ -262,6 +264,9 @@ func (x *proxy) checks() {
 		common.expect, common.expectText = c.expect, c.text
 		if c.text != "" && c.expect == nil {
 			common.expect = []string{"100-599"} // the text alone decides
+		}
+		if c.leaves {
+			common.drainOn = []string{"404"}
 		}
 	} else if kind == "tcp" {
 		common.send, common.expectText = x.tcpSend, x.tcpText

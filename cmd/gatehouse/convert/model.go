@@ -258,6 +258,7 @@ type check struct {
 	request    string
 	host       string
 	expect     []string
+	drainOn    []string
 	expectText string
 	send       string
 	interval   time.Duration

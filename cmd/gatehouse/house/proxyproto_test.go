@@ -137,6 +137,15 @@ listen "www" {
 		w.ended()
 		nc.Close()
 		r.connect(0).Close() // nor for who says nothing at all
+		// A balancer that checks whether somebody is here is nothing to log either.
+		for _, check := range []string{"PROXY UNKNOWN\r\n", local2} {
+			w := r.connect(0)
+			w.send(check)
+			w.ended()
+		}
+		if n := r.h.Status().Frontends[0].Monitored; n != 2 {
+			t.Errorf("%s: %d checks, want 2", mode, n)
+		}
 		select {
 		case line := <-book.lines:
 			t.Errorf("%s: one line more: %s", mode, line)

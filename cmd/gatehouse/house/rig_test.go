@@ -197,6 +197,8 @@ type logLine struct {
 	BytesIn      int64 `json:"bytes_in"`
 	BytesOut     int64 `json:"bytes_out"`
 	Bad          bool  `json:"bad_request"`
+	Queue        int64 `json:"queue_ms"`
+	Connect      int64 `json:"connect_ms"`
 	Total        int64 `json:"total_ms"`
 }
 

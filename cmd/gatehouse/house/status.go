@@ -74,7 +74,7 @@ func serverStatus(name string, s backend.ServerStatus) admin.Server {
 		Backend: name, Name: s.Name, Address: s.Address, Cookie: s.Cookie, Backup: s.Backup,
 		Health: s.Health, Check: s.Why, Since: s.Since, Operator: s.State.String(), Weight: s.Weight,
 		Wishes: inWords(s.Will, s.ConfiguredState, s.ConfiguredWeight), Newcomers: s.Newcomers, Holders: s.Holders,
-		Active: s.Active, Waiting: s.Waiting, Idle: s.Idle,
+		Share: s.Share, Active: s.Active, Waiting: s.Waiting, Idle: s.Idle,
 		Requests: s.Requests, Connections: s.Connections, Refused: s.Refused, Failed: s.Failed,
 	}
 	switch {
