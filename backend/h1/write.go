@@ -122,9 +122,13 @@ func (s *Sender) piece(p Piece) error {
 		copy(p.Buf[p.J:], after)
 		return s.Conn.Write(p.Buf[i:j])
 	}
-	if n := len(h) + len(before) + p.Len() + len(after); n <= cap(h) {
+	n := len(h) + len(before) + p.Len() + len(after)
+	switch {
+	case n <= cap(h):
 		h = append(append(append(h, before...), p.Data()...), after...)
 		return s.Conn.Write(h)
+	case n <= maxRecord && n > p.Len() && s.Conn.T != nil:
+		return s.Conn.writeRecord(h, before, p.Data(), after)
 	}
 	return s.Conn.writeAll(h, before, p.Data(), after)
 }
