@@ -58,6 +58,7 @@ func commands() []*cobra.Command {
 		statusCommand(),
 		serverCommand(),
 		cacheCommand(),
+		trustCommand(),
 		versionCommand(),
 	}
 }
