@@ -13,10 +13,10 @@ type Coding uint8
 
 // The codings.
 const (
-	Plain Coding = iota // as it is
-	Gzip                   // RFC 1952
-	Brotli                 // RFC 7932
-	Zstd                   // RFC 8878
+	Plain  Coding = iota // as it is
+	Gzip                 // RFC 1952
+	Brotli               // RFC 7932
+	Zstd                 // RFC 8878
 	codings
 )
 
