@@ -4,41 +4,89 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"gatehouse/backend/loop"
+	"gatehouse/cmd/gatehouse/config"
 )
 
 // firstActivated is the descriptor of the first socket that systemd passes on (sd_listen_fds(3)).
 const firstActivated = 3
 
-// activated returns the listening sockets that systemd has opened for this process, by address. Binds of the form "fd@3" find them by number,
-// so they stay open even if nobody asks for their address.
-func activated() (map[string]int, error) {
+// passed is a socket that systemd has opened.
+type passed struct {
+	name string   // for a person
+	keys []string // under which it is among the descriptors
+}
+
+// activated returns the listening sockets that systemd has opened for this process, by address, and by "fd@NAME" for those that their unit
+// gives a name (FileDescriptorName=). Binds of the form "fd@3" find them by number, so they stay open even if nobody asks for their
+// address. What systemd has said about it is taken out of the environment: it is for no program that this one runs.
+func activated() (list map[string]int, all []passed, err error) {
 	if pid, err := strconv.Atoi(os.Getenv("LISTEN_PID")); err != nil || pid != os.Getpid() {
-		return nil, nil
+		return nil, nil, nil
 	}
+	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
 	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	if err != nil {
-		return nil, fmt.Errorf("LISTEN_FDS: %w", err)
+		return nil, nil, fmt.Errorf("LISTEN_FDS: %w", err)
 	}
-	list := map[string]int{}
+	for _, word := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
+		os.Unsetenv(word)
+	}
+	list = map[string]int{}
 	for fd := firstActivated; fd < firstActivated+n; fd++ {
 		a, err := listensAt(fd)
 		if err != nil {
-			return nil, fmt.Errorf("descriptor %d, from LISTEN_FDS: %w", fd, err)
+			return nil, nil, fmt.Errorf("descriptor %d, from LISTEN_FDS: %w", fd, err)
 		}
 		unix.CloseOnExec(fd)
+		number := "fd@" + strconv.Itoa(fd)
+		p := passed{name: number}
 		if a != "" {
+			p.name += ", " + a
+			p.keys = append(p.keys, a)
+		}
+		if i := fd - firstActivated; i < len(names) && names[i] != "" && names[i] != unnamedSocket && a != "" {
+			p.name += ", fd@" + names[i]
+			p.keys = append(p.keys, "fd@"+names[i])
+		}
+		for _, key := range p.keys {
+			if list[key] != 0 {
+				continue // the first of that name
+			}
 			// The house owns what it takes, and the number stays for fd@.
-			if list[a], err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
-				return nil, err
+			if list[key], err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+				return nil, nil, err
 			}
 		}
+		p.keys = append(p.keys, number)
+		all = append(all, p)
 	}
-	return list, nil
+	return list, all, nil
+}
+
+// unnamedSocket is what systemd calls a socket whose unit has given it no name, where it does not call it by the unit.
+const unnamedSocket = "unknown"
+
+// unused returns those of all that no bind of a configuration asks for.
+func unused(all []passed, f *config.File) (names []string) {
+	asked := map[string]bool{}
+	for _, c := range f.Frontends {
+		for _, b := range c.Binds {
+			asked[b.Address.String()] = true
+		}
+	}
+	for _, p := range all {
+		if !slices.ContainsFunc(p.keys, func(key string) bool { return asked[key] }) {
+			names = append(names, p.name)
+		}
+	}
+	return names
 }
 
 // listensAt returns where a stream socket listens, as a configuration spells it; "" for any other descriptor.

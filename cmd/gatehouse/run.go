@@ -91,8 +91,14 @@ func serve(c *cobra.Command, file *config.File, flags *configFlags, takeover boo
 			return err
 		}
 		defer former.Close()
-	} else if former.Descriptors, err = activated(); err != nil {
-		return failed(err)
+	} else {
+		var handed []passed
+		if former.Descriptors, handed, err = activated(); err != nil {
+			return failed(err)
+		}
+		for _, name := range unused(handed, file) {
+			log.Warn("nobody answers at a socket that systemd has opened: no bind has its address or its name", zap.String("socket", name))
+		}
 	}
 	opened, err := becoming(file, flags.paths, log)
 	if err != nil {
