@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -42,11 +43,11 @@ func files(t *testing.T, dir string) (list []string) {
 
 // content makes content of which no two places look alike.
 func content(n int) string {
-	var b strings.Builder
-	for i := 0; b.Len() < n; i++ {
-		fmt.Fprintf(&b, "%d,", i)
+	b := make([]byte, 0, n+20)
+	for i := int64(0); len(b) < n; i++ {
+		b = append(strconv.AppendInt(b, i, 10), ',')
 	}
-	return b.String()[:n]
+	return string(b[:n])
 }
 
 const fromDisk = "hit; ttl=60; detail=DISK"

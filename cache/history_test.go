@@ -189,10 +189,15 @@ func TestNobodyGetsSomebodyElsesAnswer(t *testing.T) {
 		steps /= 10
 	}
 	steps /= 2 // of each kind
-	for _, newcomers := range []bool{false, true} {
+	for kind := range 4 {
+		newcomers, disk := kind%2 == 1, kind >= 2
 		seed := rand.Uint64()
 		hits := 0
-		bubble(t, 2, &Config{FillFromNewcomers: newcomers, Rules: []*Rule{{Paths: []string{"/ttl/*"}, Errors: false}}}, func(r *rig) {
+		var tier *Disk
+		if disk {
+			tier = &Disk{Path: t.TempDir(), Size: 1 << 20}
+		}
+		bubble(t, 2, &Config{FillFromNewcomers: newcomers, Disk: tier, Rules: []*Rule{{Paths: []string{"/ttl/*"}, Errors: false}}}, func(r *rig) {
 			w := &world{random: rand.New(rand.NewPCG(seed, 1)), versions: map[string]version{}}
 			r.origins(w.answer)
 			var clients sync.WaitGroup
@@ -231,6 +236,9 @@ func TestNobodyGetsSomebodyElsesAnswer(t *testing.T) {
 						if random.IntN(200) == 0 {
 							r.cache.PurgePrefix("http://shop.example.com/p1")
 						}
+						if disk && random.IntN(10) == 0 {
+							r.cache.store.data.InvalidateAll() // as if others had pushed it all out
+						}
 						q := request{text: method + text, loop: random.IntN(2)}
 						if random.IntN(10) == 0 {
 							q.quit = 1
@@ -253,6 +261,9 @@ func TestNobodyGetsSomebodyElsesAnswer(t *testing.T) {
 			}
 			clients.Wait()
 			sleep(2 * time.Minute)
+			if n := r.cache.Stats.DiskHits.Load(); disk && n < uint64(steps/200) {
+				t.Errorf("seed %d: only %d hits from disk in %d steps", seed, n, steps)
+			}
 			if n := r.cache.Snapshot().Filling; n != 0 {
 				t.Errorf("seed %d: %d bytes are still being filled", seed, n)
 			}
