@@ -67,7 +67,11 @@ func (p *poller) wait(l *Loop, busy bool) {
 	n := int(r)
 	if n <= 0 && !busy {
 		// A blocking system call: the runtime takes the processor away only when another goroutine wants it.
-		n, _ = syscall.EpollWait(p.ep, p.evs[:], int(l.wheel.sleep(l.now)))
+		var err error
+		if n, err = syscall.EpollWait(p.ep, p.evs[:], int(l.wheel.sleep(l.now))); err == syscall.EINTR {
+			// The process was stopped and goes on, perhaps much later: what has come meanwhile counts before deadlines that have passed.
+			n, _ = syscall.EpollWait(p.ep, p.evs[:], 0)
+		}
 		l.gone = l.now
 	}
 	l.tick()
