@@ -61,7 +61,6 @@ type proxy struct {
 	forwardedBy *directive  // option forwardfor
 	forwards    *forwardfor // of a frontend, for its backends
 	closedBy    *directive  // option httpclose of a frontend
-	timed       bool
 	cached      *cacheSet
 	cachedBy    *directive
 	page        bool       // it is there for the status page alone

@@ -121,8 +121,14 @@ func (x *proxy) remarks() {
 	if x.last["option redispatch"] == nil && x.b.cookie != nil {
 		list = append(list, "redispatch is on by default")
 	}
-	if !x.timed {
-		list = append(list, "timeouts were not set: the defaults count")
+	var unset []string
+	for _, name := range []string{"connect", "client", "server"} {
+		if x.last["timeout "+name] == nil && (name != "client" || x.f != nil) {
+			unset = append(unset, name)
+		}
+	}
+	if len(unset) > 0 {
+		list = append(list, "timeouts that were not set have their defaults: "+strings.Join(unset, ", "))
 	}
 	if len(list) > 0 {
 		x.head.note("%s", strings.Join(list, "; "))

@@ -80,7 +80,6 @@ func (x *proxy) wait(d *directive, name, value string) {
 	case remark != "":
 		d.note("%s", remark)
 	}
-	x.timed = true
 	t := &timeouts{}
 	if slices.Contains(ofFront, name) {
 		t = &x.f.timeouts
