@@ -24,6 +24,7 @@ type Status struct {
 	Caches       []Cache       `json:"caches,omitempty"`
 	Certificates []Certificate `json:"certificates,omitempty"`
 	Logs         []Log         `json:"logs,omitempty"`
+	Troubles     []string      `json:"troubles,omitempty"` // what waits for a person, a sentence each
 }
 
 // Totals are over the whole process, since it started and over all its configurations.

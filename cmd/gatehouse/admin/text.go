@@ -54,6 +54,12 @@ func (s *Status) WriteText(w io.Writer) error {
 			return row(l.Name, l.Output, l.Dropped)
 		})
 	}
+	if len(s.Troubles) > 0 {
+		p.line("")
+	}
+	for _, text := range s.Troubles {
+		p.line("! %s", text)
+	}
 	return p.err
 }
 

@@ -38,6 +38,19 @@ access  /var/log/gatehouse.log  8
 	}
 }
 
+// TestTroubles: what waits for a person stands at the end of the text and on the page, as text.
+func TestTroubles(t *testing.T) {
+	s := sample()
+	s.Troubles = []string{"tls site: <a>.pem: is damaged", "tls other: 100% wrong"}
+	var b strings.Builder
+	if err := s.WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	if want := "\n\n! tls site: <a>.pem: is damaged\n! tls other: 100% wrong\n"; !strings.HasSuffix(b.String(), want) {
+		t.Errorf("got %q, want %q at its end", b.String(), want)
+	}
+}
+
 func TestInWords(t *testing.T) {
 	for _, tt := range []struct {
 		s    Server

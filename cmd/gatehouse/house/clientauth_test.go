@@ -487,3 +487,68 @@ func TestRulesOverHTTP2(t *testing.T) {
 		}
 	}
 }
+
+// TestTroublesAreSeen: a certificate file that goes bad leaves its site served, beside the others, and the status says why.
+func TestTroublesAreSeen(t *testing.T) {
+	one, two := siteFile(t), siteFile(t)
+	upstream := mirror(t)
+	s := newLodge(t, `
+tls "one" { certificate = "`+one+`" }
+tls "two" { certificate = "`+two+`" }
+frontend "one" {
+  hosts = ["open.test"]
+  bind "unix:DIR/s" { tls = tls.one }
+  backend = backend.app
+}
+frontend "two" {
+  hosts = ["strict.test"]
+  bind "unix:DIR/s" { tls = tls.two }
+  backend = backend.app
+}
+backend "app" {
+  server "A" "`+upstream+`" {}
+}
+`)
+	serves := func() {
+		t.Helper()
+		for _, host := range []string{"open.test", "strict.test"} {
+			w, _, err := s.showing("s", host, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a := w.ask("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n"); a.status != 200 {
+				t.Errorf("%s: %d", host, a.status)
+			}
+		}
+	}
+	serves()
+	whole, err := os.ReadFile(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := os.ReadFile(two)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, _, _ := strings.Cut(string(whole), "-----BEGIN PRIVATE KEY")
+	_, key, _ := strings.Cut(string(other), "-----BEGIN PRIVATE KEY")
+	for _, tt := range []struct{ name, text, want string }{
+		{"half written", string(whole[:len(whole)/2]), "the block is cut short"},
+		{"with the key of another", cert + "-----BEGIN PRIVATE KEY" + key, "the private key does not belong to the certificate"},
+		{"empty", "", "no certificate inside"},
+	} {
+		if err := os.WriteFile(one, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.await(tt.name, func() bool {
+			l := s.h.Status().Troubles
+			return len(l) == 1 && strings.HasPrefix(l[0], "tls one: "+one) && strings.Contains(l[0], tt.want) && strings.HasSuffix(l[0], "what was read before is served")
+		})
+		serves()
+	}
+	if err := os.WriteFile(one, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.await("a whole file again", func() bool { return len(s.h.Status().Troubles) == 0 })
+	serves()
+}

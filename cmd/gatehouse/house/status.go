@@ -1,11 +1,13 @@
 package house
 
 import (
+	"fmt"
 	"os"
 	"time"
 
 	"gatehouse/backend"
 	"gatehouse/cmd/gatehouse/admin"
+	"gatehouse/tlsconf"
 )
 
 // Status describes everything at this moment.
@@ -59,6 +61,12 @@ func (h *House) Status() *admin.Status {
 	}
 	for _, c := range g.file.TLS {
 		for _, x := range g.certs[c.Name].List() {
+			if x.Problem != "" {
+				s.Troubles = append(s.Troubles, trouble(c.Name, x))
+			}
+			if len(x.Names) == 0 && x.Problem != "" {
+				continue // nothing is served of it
+			}
 			s.Certificates = append(s.Certificates, admin.Certificate{TLS: c.Name, Names: x.Names, File: x.File, Issuer: x.Issuer, NotAfter: x.NotAfter, State: x.State})
 		}
 	}
@@ -66,6 +74,14 @@ func (h *House) Status() *admin.Status {
 		s.Logs = append(s.Logs, admin.Log{Name: c.Name, Output: c.Output, Dropped: g.logs[c.Name].Dropped()})
 	}
 	return s
+}
+
+// trouble says what is wrong with a certificate file, and what is served instead.
+func trouble(block string, s tlsconf.Status) string {
+	if len(s.Names) > 0 {
+		return fmt.Sprintf("tls %s: %s; what was read before is served", block, s.Problem)
+	}
+	return fmt.Sprintf("tls %s: %s", block, s.Problem)
 }
 
 // serverStatus describes a server of a backend.
