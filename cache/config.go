@@ -14,7 +14,7 @@ import (
 )
 
 // Config is a cache: what may be remembered of the answers of servers, for everybody who asks the same. Servers say what
-// that is by Cache-Control, or by CDN-Cache-Control to this cache and its like alone. An answer with Set-Cookie is never
+// that is by Cache-Control, or by CDN-Cache-Control to this cache and its like alone. An answer with Set-Cookie is not
 // remembered, nor one that got a persistence cookie. Every answer says in Cache-Status what the cache did.
 type Config struct {
 	Name string `hcl:"name,label"`
