@@ -96,6 +96,7 @@ func (d *decoder) cross() {
 	d.overlaps()
 	d.modes()
 	d.caches()
+	d.disks()
 	d.ports()
 	d.unused()
 	d.redirects()
