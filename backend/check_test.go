@@ -31,6 +31,7 @@ func results(p *pulse, s string) string {
 	return out.String()
 }
 
+// One that flaps stays what it was (hostile-input.md, row 98).
 func TestPulse(t *testing.T) {
 	tests := []struct {
 		name       string

@@ -53,7 +53,7 @@ func TestProberLife(t *testing.T) {
 	})
 }
 
-// All first checks at once; then each in its own rhythm, never faster than configured (AT-4.8).
+// All first checks at once; then each in its own rhythm, never faster than configured (AT-4.8, and hostile-input.md, row 98).
 func TestProberRhythm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newLab(t)

@@ -42,7 +42,7 @@ backend "app" {
 `
 
 // TestTakeover puts process after process in charge under load: no connection is refused, no request fails, and a download that began with the first
-// one is whole (AT-4.14).
+// one is whole (AT-4.14, and row 100).
 func TestTakeover(t *testing.T) {
 	page := freeAddress(t)
 	goOn := make(chan struct{})

@@ -32,7 +32,8 @@ func numbered(t *testing.T) (o *origin, answers *atomic.Int64) {
 	}), answers
 }
 
-// TestCacheAndPersistence: who has a cookie fills the cache, who has none is answered from it, and no cookie is ever replayed.
+// TestCacheAndPersistence: who has a cookie fills the cache, who has none is answered from it, and no cookie is ever replayed
+// (AT-3.5).
 func TestCacheAndPersistence(t *testing.T) {
 	t.Parallel()
 	o, _ := numbered(t)

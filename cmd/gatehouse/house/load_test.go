@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// TestNothingIsLost: through many reloads, while servers are killed and started again, no idempotent request fails, whether on
+// TestNothingIsLost is row 99: through many reloads, while servers are killed and started again, no idempotent request fails, whether on
 // connections that stay or on new ones; a download, an upload and a WebSocket that began before them all are whole.
 func TestNothingIsLost(t *testing.T) {
-	reloads := 20
+	reloads := 40
 	if testing.Short() || raceEnabled {
 		reloads = 6
 	}

@@ -75,7 +75,8 @@ func TestReloadKeepsWhatIsUnchanged(t *testing.T) {
 	}
 }
 
-// TestReloadIsRefusedAsAWhole: whatever is wrong, all of it is said with its place, nothing changes, and nothing is left behind.
+// TestReloadIsRefusedAsAWhole: whatever is wrong, all of it is said with its place, nothing changes, and nothing is left behind
+// (AT-4.11).
 func TestReloadIsRefusedAsAWhole(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

@@ -34,7 +34,7 @@ func (r *rig) refused() {
 	}
 }
 
-// TestShutdownFinishesWhatIsUnderWay: a download, an upload, an answer that takes time and a WebSocket go on to their end.
+// TestShutdownFinishesWhatIsUnderWay is row 100: a download, an upload, an answer that takes time and a WebSocket go on to their end.
 func TestShutdownFinishesWhatIsUnderWay(t *testing.T) {
 	everywhere(t, func(t *testing.T, tls bool) {
 		goOn := make(chan struct{})
