@@ -240,6 +240,9 @@ func (v *vhost) inherit(main *vhost) {
 	if v.body == "" {
 		v.body = main.body
 	}
+	if v.compress == nil {
+		v.compress = main.compress
+	}
 	v.routes = append(v.routes, main.routes...)
 	v.request, v.response = main.request.then(v.request), main.response.then(v.response)
 	v.scope()

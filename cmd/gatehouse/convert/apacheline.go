@@ -89,6 +89,9 @@ func (a *apache) line(n *apacheNode, v *vhost) {
 	case "remoteipproxyprotocol":
 		d.refuse("write accept_proxy = […] at the bind")
 	default:
+		if v.compression(n) {
+			return
+		}
 		if strings.HasPrefix(n.name, "md") && apacheRulings[n.name].reason == reasonACME {
 			a.domainLine(n)
 			return

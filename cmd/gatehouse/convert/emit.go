@@ -207,6 +207,7 @@ func (f *front) body2(o *outline) {
 	}
 	f.request.write(o, "request_headers")
 	f.response.write(o, "response_headers")
+	f.compress.write(o)
 	for _, r := range f.routes {
 		r.write(o)
 	}
@@ -227,6 +228,10 @@ func (b *bind) write(o *outline) {
 			o.attr(&b.node, "accept_proxy", list(b.acceptProxy))
 		}
 		o.yes(&b.node, "freebind", b.freebind)
+		o.yes(&b.node, "http3", b.http3)
+		if len(b.protocols) > 0 {
+			o.attr(&b.node, "protocols", list(b.protocols))
+		}
 	})
 }
 

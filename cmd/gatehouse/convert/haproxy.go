@@ -63,7 +63,9 @@ type proxy struct {
 	closedBy    *directive  // option httpclose of a frontend
 	cached      *cacheSet
 	cachedBy    *directive
-	page        bool       // it is there for the status page alone
+	page        bool // it is there for the status page alone
+	compress    *compressSet
+	quic        []quicDoor
 	hsts        string     // the value of Strict-Transport-Security
 	hstsBy      *directive // what set it
 }

@@ -59,7 +59,7 @@ func unixPath(s string) (string, bool) {
 func bindAddresses(s string, v6only bool) (list []string, problem string) {
 	switch {
 	case strings.HasPrefix(s, "quic4@"), strings.HasPrefix(s, "quic6@"):
-		return nil, reasonHTTP3
+		return nil, "it is over UDP"
 	case strings.HasPrefix(s, "abns"):
 		return nil, "abstract sockets are not known here: use unix:PATH"
 	case strings.HasPrefix(s, "fd@"):
@@ -116,6 +116,10 @@ func (x *proxy) bindLine(d *directive) {
 func (x *proxy) addresses(d *directive, addresses string, words []string) {
 	o := x.bindOptions(d, words)
 	for a := range strings.SplitSeq(addresses, ",") {
+		if rest, ok := strings.CutPrefix(strings.Replace(a, "quic6@", "quic4@", 1), "quic4@"); ok {
+			x.quic = append(x.quic, quicDoor{rest, d})
+			continue
+		}
 		v6 := slices.Contains(words, "v4v6") || !slices.Contains(words, "v6only")
 		list, problem := bindAddresses(a, !v6)
 		if problem != "" {
@@ -126,10 +130,42 @@ func (x *proxy) addresses(d *directive, addresses string, words []string) {
 			if rest, ok := strings.CutPrefix(addr, "[::]:"); ok && slices.Contains(words, "v4v6") {
 				addr = ":" + rest
 			}
-			x.f.addBind(&bind{addr: addr, acceptProxy: o.acceptProxy, tls: o.tls, freebind: o.freebind}, d)
+			x.f.addBind(&bind{addr: addr, acceptProxy: o.acceptProxy, tls: o.tls, freebind: o.freebind, protocols: o.protocols}, d)
 		}
 	}
 	d.keep("bind")
+}
+
+// A quicDoor is an address of HTTP/3.
+type quicDoor struct {
+	addr string
+	d    *directive
+}
+
+// overUDP makes HTTP/3 of the addresses for it: it goes with the TLS address of the same port.
+func (x *proxy) overUDP() {
+	for _, q := range x.quic {
+		list, problem := bindAddresses(q.addr, true)
+		if problem != "" {
+			q.d.refuse("%s: %s", q.addr, problem)
+			continue
+		}
+		found := false
+		for _, addr := range list {
+			_, port := splitPort(addr)
+			for _, b := range x.f.binds {
+				if _, at := splitPort(b.addr); at == port && b.tls != nil {
+					b.http3, found = true, true
+					b.take("http3", q.d)
+				}
+			}
+		}
+		if !found {
+			q.d.refuse("HTTP/3 goes with TLS on the same port: there is no bind for that")
+			continue
+		}
+		q.d.keep("bind { http3 }")
+	}
 }
 
 // addBind adds an address, unless the front has it already.
@@ -208,12 +244,17 @@ func (x *proxy) bindOptions(d *directive, words []string) (o bind) {
 			i++
 			d.note("%s: those of Mozilla's profile are used", word)
 		case "alpn", "npn":
-			if strings.Contains(arg(), "h2") {
-				d.note("%s", reasonHTTP2)
+			if v := arg(); v == "http/1.1" && !x.tcp {
+				o.protocols = []string{"http/1.1"}
 			}
 		case "proto":
-			if arg() != "h1" {
-				d.refuse("proto %s is not in this version", words[min(i, len(words)-1)])
+			switch v := arg(); v {
+			case "h1":
+			case "h2":
+				o.protocols = []string{"h2"}
+			case "quic":
+			default:
+				d.refuse("proto %s is not known here", v)
 			}
 		case "no-tls-tickets", "tls-ticket-keys", "tls-tickets":
 			if word == "tls-ticket-keys" {

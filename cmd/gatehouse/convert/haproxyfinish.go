@@ -17,6 +17,7 @@ func (x *proxy) finish() {
 	if x.f != nil {
 		x.routes()
 		x.logs()
+		x.overUDP()
 		if x.hstsBy != nil {
 			x.h.site.strictTransport(x.f, x.hsts, x.hstsBy)
 		}
@@ -34,6 +35,7 @@ func (x *proxy) hand() {
 			}
 		}
 	}
+	x.compressing()
 	if x.f == nil {
 		return
 	}

@@ -14,7 +14,7 @@ var globalFolds = map[string]string{
 	"spread-checks": "checks are spread by themselves", "max-spread-checks": "checks are spread by themselves",
 	"node": "the host's name", "description": "put it into a comment", "localpeer": "there are no peers",
 	"noepoll": "epoll is used", "nokqueue": "epoll is used", "nopoll": "epoll is used", "noevports": "epoll is used", "nosplice": "bytes take the shortest way by themselves",
-	"nogetaddrinfo": "names are looked up by the machine's resolver", "noreuseport": "addresses are handed over inside the process", "noktls": "TLS is Go's", "limited-quic": reasonHTTP3,
+	"nogetaddrinfo": "names are looked up by the machine's resolver", "noreuseport": "addresses are handed over inside the process", "noktls": "TLS is Go's", "limited-quic": "not needed",
 	"server-state-base": "what the operator did to servers is kept by itself", "server-state-file": "what the operator did to servers is kept by itself", "load-server-state-from-file": "what the operator did to servers is kept by itself",
 	"log-send-hostname": "the host's name is sent", "ssl-engine": "TLS is Go's", "ssl-mode-async": "TLS is Go's", "ssl-dh-param-file": "no such key exchange is offered", "ssl-skip-self-issued-ca": "chains are sent as they are",
 	"ssl-load-extra-files": "a certificate file holds chain and key", "ssl-load-extra-del-ext": "a certificate file holds chain and key", "busy-polling": "the kernel wakes whoever has work", "wurfl-data-file": "clients are not told apart by their devices",
@@ -32,8 +32,8 @@ var globalNotes = map[string]string{
 	"ssl-default-server-ciphers": "those of Mozilla's profile are used", "ssl-default-server-ciphersuites": "those of Mozilla's profile are used", "ssl-default-server-curves": "those of Mozilla's profile are used", "ssl-default-bind-sigalgs": "those of Mozilla's profile are used", "ssl-default-bind-client-sigalgs": "those of Mozilla's profile are used",
 	"ssl-default-server-sigalgs": "those of Mozilla's profile are used", "ssl-default-server-client-sigalgs": "those of Mozilla's profile are used", "ssl-default-server-options": "the best both sides know is spoken, at least TLS 1.2", "ssl-security-level": "Mozilla's profile counts",
 	"maxconnrate": "rates are not limited here", "maxsessrate": "rates are not limited here", "maxsslrate": "rates are not limited here", "maxsslconn": "see max_connections", "maxpipes": "not needed", "maxcomprate": "nothing is compressed here", "maxcompcpuusage": "nothing is compressed here", "maxzlibmem": "nothing is compressed here",
-	"log-tag": "lines are tagged gatehouse", "hard-stop-after": "", "email-alert": "no mail is sent", "httpclient.ssl.verify": "not needed", "httpclient.resolvers.id": "not needed", "h2-workaround-bogus-websocket-clients": "HTTP/2 is not in this version", "warn-blocked-traffic-after": "not needed", "force-cfg-parser-pause": "not needed",
-	"no-quic": reasonHTTP3, "ocsp-update.mode": "answers of the authority are not stapled", "tune.ssl.ocsp-update.mindelay": "answers of the authority are not stapled", "ssl-server-verify": "", "cluster-secret": "not needed",
+	"log-tag": "lines are tagged gatehouse", "hard-stop-after": "", "email-alert": "no mail is sent", "httpclient.ssl.verify": "not needed", "httpclient.resolvers.id": "not needed", "h2-workaround-bogus-websocket-clients": "not needed", "warn-blocked-traffic-after": "not needed", "force-cfg-parser-pause": "not needed",
+	"no-quic": "HTTP/3 is spoken where a bind says so", "ocsp-update.mode": "answers of the authority are not stapled", "tune.ssl.ocsp-update.mindelay": "answers of the authority are not stapled", "ssl-server-verify": "", "cluster-secret": "not needed",
 }
 
 // global reads a global section.

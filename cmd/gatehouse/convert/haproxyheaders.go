@@ -57,7 +57,7 @@ func (x *proxy) responseField(d *directive, args, cond []string) {
 	case args[0] == "replace-header" || args[0] == "replace-value":
 		d.refuse("%s", reasonEdit)
 	case len(args) > 1 && strings.EqualFold(args[1], "alt-svc"):
-		d.fold("what gatehouse speaks, it announces by itself")
+		d.fold("HTTP/3 is announced by itself where it is spoken")
 	default:
 		x.changeField(d, args, cond, true)
 	}

@@ -206,7 +206,7 @@ func (x *proxy) httpclose(d *directive) {
 func (x *proxy) filter(d *directive) {
 	switch d.arg(1) {
 	case "compression", "comp-req", "comp-res":
-		d.note("%s", reasonGzip)
+		d.fold("compression says what is compressed")
 	case "cache":
 		noCache(d)
 	case "trace", "bwlim-in", "bwlim-out", "opentracing", "opentelemetry":

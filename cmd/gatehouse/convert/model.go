@@ -159,6 +159,7 @@ type front struct {
 	routes         []*route
 	request        *fieldRules
 	response       *fieldRules
+	compress       *compressSet
 	timeouts       timeouts
 	joint          *timeouts // of a listen block: those of its halves
 	parent         *front    // the one it was split from, which goes by where others are meant
@@ -194,6 +195,8 @@ type bind struct {
 	redirect    bool
 	acceptProxy []string
 	freebind    bool
+	protocols   []string // versions of HTTP
+	http3       bool
 }
 
 type route struct {

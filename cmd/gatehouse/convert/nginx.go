@@ -12,12 +12,13 @@ type nginx struct {
 	a         *apache // whose ways with servers' URLs are used
 	upstreams map[string]*upstream
 	streams   []*nginxServer      // in mode tcp
+	pressed   map[*directive]bool // those about compressing, and whether a server compresses by them
 	told      map[*directive]bool // the directives about fields, and whether a location has them
 }
 
 // readNginx fills the site from files that count as one.
 func readNginx(p *pile, sources []*source) error {
-	x := &nginx{hosting: hosting{pile: p}, upstreams: map[string]*upstream{}, told: map[*directive]bool{}}
+	x := &nginx{hosting: hosting{pile: p}, upstreams: map[string]*upstream{}, told: map[*directive]bool{}, pressed: map[*directive]bool{}}
 	x.a = &apache{hosting: hosting{pile: p}, backs: map[string]*back{}}
 	var nodes []*nginxNode
 	var errs []error
@@ -35,6 +36,11 @@ func readNginx(p *pile, sources []*source) error {
 	x.build()
 	for _, s := range x.streams {
 		s.stream()
+	}
+	for d, used := range x.pressed {
+		if !used && d.Verdict == Kept {
+			d.revise(Folded, "without gzip on it has no effect")
+		}
 	}
 	for d, used := range x.told {
 		if !used {
@@ -69,7 +75,7 @@ func (x *nginx) level(nodes []*nginxNode, inherited []*nginxNode, tcp bool) {
 			x.cachePath(n)
 			continue
 		}
-		if !n.block && (inServers[n.words[0]] || isCaching(n.words[0])) {
+		if !n.block && (inServers[n.words[0]] || isCaching(n.words[0]) || isCompressing(n.words[0])) {
 			common = append(common, n)
 		}
 	}
@@ -187,6 +193,8 @@ func (x *nginx) server(n *nginxNode, inherited []*nginxNode, tcp bool) {
 	for i := range v.doors {
 		v.doors[i].tls = v.doors[i].tls || v.ssl
 	}
+	s.overUDP()
+	s.compressed()
 	if tcp {
 		x.streams = append(x.streams, s)
 		return

@@ -69,6 +69,10 @@ func (s *nginxServer) header(n *nginxNode, h *nginxHeaders) {
 	case "add_header":
 		h.responses = true
 		c.do = "add"
+		if strings.EqualFold(name, "Alt-Svc") {
+			n.fold("HTTP/3 is announced by itself where it is spoken")
+			return
+		}
 	case "proxy_hide_header", "more_clear_headers":
 		c.do = "remove"
 	case "more_set_headers":

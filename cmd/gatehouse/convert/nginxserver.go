@@ -19,7 +19,8 @@ type nginxServer struct {
 
 	headers nginxHeaders
 	cache   nginxCaching
-	limited bool // the size of contents is
+	quic    []*nginxNode // listen … quic
+	limited bool         // the size of contents is
 }
 
 // line reads a directive of a server, or of a location that is for every request.
@@ -86,8 +87,12 @@ func (s *nginxServer) line(n *nginxNode) {
 		v.files = append(v.files, d)
 		s.x.rule(n)
 	default:
-		if isCaching(n.words[0]) {
+		switch name := n.words[0]; {
+		case isCaching(name):
 			s.caching(n, &s.cache)
+			return
+		case isCompressing(name):
+			s.compression(n)
 			return
 		}
 		s.x.rule(n)
@@ -125,9 +130,8 @@ func (s *nginxServer) listen(n *nginxNode) {
 		case "default_server", "default":
 			s.v.first = true
 		case "http2", "spdy":
-			n.note("%s", reasonHTTP2)
 		case "quic", "http3":
-			n.refuse("%s", reasonHTTP3)
+			s.quic = append(s.quic, n)
 			return
 		case "udp":
 			n.refuse("connections are relayed here, no datagrams")
@@ -146,6 +150,27 @@ func (s *nginxServer) listen(n *nginxNode) {
 	}
 	s.v.doors = append(s.v.doors, dr)
 	n.keep("bind")
+}
+
+// overUDP makes HTTP/3 of listen … quic: it goes with the TLS address of the same port.
+func (s *nginxServer) overUDP() {
+	for _, n := range s.quic {
+		_, port := splitPort(n.arg(1))
+		if !strings.Contains(n.arg(1), ":") {
+			port = n.arg(1)
+		}
+		found := false
+		for i := range s.v.doors {
+			if dr := &s.v.doors[i]; dr.tls && strings.HasSuffix(dr.addr, ":"+port) {
+				dr.http3, found = true, true
+			}
+		}
+		if found {
+			n.keep("bind { http3 }")
+		} else {
+			n.refuse("HTTP/3 goes with TLS on the same port: there is no listen … ssl for that")
+		}
+	}
 }
 
 // names reads server_name. "_" and other names nobody asks for mean none; patterns cannot be said.

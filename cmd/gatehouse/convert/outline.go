@@ -116,12 +116,6 @@ func (o *outline) write(n *node, name, value, plain string) {
 	o.add(&item{key: key{n, name}, text: name + " = " + value, comments: n.said[name]})
 }
 
-// What the language cannot say whatever block it is.
-const (
-	reasonHTTP2 = "HTTP/2 is not in this version: HTTP/1.1 is spoken"
-	reasonHTTP3 = "HTTP/3 is not in this version"
-)
-
 // missing judges the origins of an attribute, or with "" of a block, that the language does not have.
 func (o *outline) missing(n *node, name string) {
 	what := o.kind + "." + name

@@ -34,6 +34,7 @@ type vhost struct {
 	request    *fieldRules
 	response   *fieldRules
 	scoped     []scopedRule
+	compress   *compressSet
 	clients    map[string]string // fields that tell servers of the client's certificate
 	clientsBy  []*directive
 	hsts       string     // the value of Strict-Transport-Security
@@ -46,6 +47,7 @@ type door struct {
 	addr  string
 	tls   bool
 	proxy bool // the PROXY protocol comes there
+	http3 bool
 }
 
 // A hostRoute is an answer to some requests.
@@ -218,7 +220,7 @@ func (a *hosting) front(v *vhost, all []*vhost) {
 	if len(v.names) > 0 {
 		name = identifier(v.names[0], "www")
 	}
-	f := &front{name: name, timeouts: v.timeouts, log: v.log, cache: v.cache, body: v.body, request: v.request, response: v.response}
+	f := &front{name: name, timeouts: v.timeouts, log: v.log, cache: v.cache, body: v.body, request: v.request, response: v.response, compress: v.compress}
 	f.from = map[string][]*directive{"": {v.d}}
 	if v.cachedBy != nil {
 		f.from["cache"] = []*directive{v.cachedBy}
@@ -324,7 +326,7 @@ func (a *hosting) binds(f *front, v *vhost) {
 		}
 	}
 	for _, door := range v.doors {
-		b := &bind{addr: door.addr}
+		b := &bind{addr: door.addr, http3: door.http3}
 		if door.tls {
 			if b.tls = set; set == nil {
 				continue
