@@ -48,7 +48,7 @@ func (a *ask) send(f *fill, old *entry, fwd string) error {
 		a.serveStale(old)
 		return nil
 	}
-	q := asked{header: &a.req, rule: a.rule, cookies: cookies, own: x.Own.Len() > 0, background: a.background,
+	q := asked{header: &a.req, rule: a.rule, cookies: cookies, known: known(x), own: x.Own.Len() > 0, background: a.background,
 		elapsed: x.Loop.Now() - began, unix: x.Loop.Unix() / 1000}
 	j := judge(q, r, a.c.c)
 	if j.detail == "" && r.Length > 0 && !a.c.store.reserve(r.Length) {
@@ -78,6 +78,9 @@ func (a *ask) send(f *fill, old *entry, fwd string) error {
 	}
 	return nil
 }
+
+// known reports whether the client has shown a certificate.
+func known(x *h1.Exchange) bool { return x.TLS != nil && len(x.TLS.PeerCertificates) > 0 }
 
 // roundTrip lets the server answer, and puts the request back to what it was. It reports whether the server got cookies. A fill goes
 // on when its client leaves: then nobody watches the client.

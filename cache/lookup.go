@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -111,7 +112,7 @@ func (a *ask) fetch(res *resource, old *entry, fwd string) error {
 		return a.send(nil, old, fwd)
 	}
 	doubtful := res == nil
-	personal := h.Has(h1.Cookie) || h.Has(h1.Authorization)
+	personal := h.Has(h1.Cookie) || h.Has(h1.Authorization) || known(x)
 	var before *fill // that was not for us
 	for range 3 {
 		f, made, e := a.enter(res, before)
@@ -154,6 +155,21 @@ func (a *ask) fetch(res *resource, old *entry, fwd string) error {
 		before = f
 	}
 	return a.send(nil, old, fwd)
+}
+
+// hasCookie reports whether a request has a cookie besides that of that name.
+func hasCookie(h *h1.Header, hidden string) bool {
+	for i := h.Index(h1.Cookie, 0); i >= 0; i = h.Index(h1.Cookie, i+1) {
+		for v, more := h.Value(i), true; more; {
+			var pair []byte
+			pair, v, more = bytes.Cut(v, []byte(";"))
+			name, _, _ := bytes.Cut(trimBlank(pair), []byte("="))
+			if len(trimBlank(pair)) > 0 && (hidden == "" || string(trimBlank(name)) != hidden) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // blames reports whether an error is the fault of that side.

@@ -23,7 +23,7 @@ func (a *ask) fetchRange(fwd string) error {
 		all.Status, all.Reason, all.Header = 200, reasonOK, h1.Header{}
 		all.Header.CopyFrom(&r.Header)
 		all.Header.Del(h1.ContentRange)
-		q := asked{header: &a.req, rule: a.rule, cookies: cookies, own: x.Own.Len() > 0, elapsed: x.Loop.Now() - began, unix: x.Loop.Unix() / 1000}
+		q := asked{header: &a.req, rule: a.rule, cookies: cookies, known: known(x), own: x.Own.Len() > 0, elapsed: x.Loop.Now() - began, unix: x.Loop.Unix() / 1000}
 		if j := judge(q, &all, a.c.c); j.detail == "" && a.c.store.reserve(r.Length) {
 			e := makeEntry(&all, &j, a.now, q.unix, a.c.c.UnsafeStoreSetCookie)
 			if f := a.late(e); f != nil {

@@ -11,6 +11,7 @@ type asked struct {
 	header     *h1.Header // as it came in
 	rule       *rule
 	cookies    bool  // the server got cookies, other than the one that persistence took out
+	known      bool  // the client has shown a certificate
 	own        bool  // the answer has a part for this client alone
 	background bool  // no client asked
 	elapsed    int64 // milliseconds from sending the request to the answer
@@ -77,11 +78,12 @@ func judge(q asked, resp *h1.Response, c *Config) (j judgement) {
 		j.detail = "STATUS"
 	case !understood(resp.Status, q.rule):
 		j.detail = "STATUS"
-	case q.header.Has(h1.Authorization) && !d.public && !d.mustRevalidate && d.sMaxAge == absent:
+	case (q.known || q.header.Has(h1.Authorization)) && !d.public && !d.mustRevalidate && d.sMaxAge == absent:
 		// "A shared cache MUST NOT use a cached response to a request with an Authorization header field to satisfy any subsequent request
 		// unless the response contains a Cache-Control field with a response directive that allows it to be stored by a shared cache, and
 		// the cache conforms to the requirements of that directive for that response. In this specification, the following response
-		// directives have such an effect: must-revalidate, public, and s-maxage." (RFC 9111 3.5)
+		// directives have such an effect: must-revalidate, public, and s-maxage." (RFC 9111 3.5) Who has shown a certificate is known to
+		// the server just as well, by what the frontend tells it.
 		j.detail = "AUTH"
 	case q.cookies && !explicit && !d.public:
 		// Servers that say nothing about caching do not know that they make a page for one visitor: a guess is not good enough.

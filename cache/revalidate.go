@@ -54,7 +54,7 @@ func (a *ask) freshen(old *entry, h *h1.Header) *entry {
 	if age := h.Get(h1.Age); age != nil {
 		r.Header.Add("Age", age)
 	}
-	j := judge(asked{header: &a.req, rule: a.rule, background: a.background, unix: unix}, &r, a.c.c)
+	j := judge(asked{header: &a.req, rule: a.rule, known: known(x), background: a.background, unix: unix}, &r, a.c.c)
 	e.policy, e.born = j.policy, a.now-j.age
 	if forbids(h) {
 		j.gone = true
@@ -118,7 +118,7 @@ func (a *ask) refresh(old *entry) bool {
 // client's alone.
 func (a *ask) detached(old *entry) *h1.Exchange {
 	x := a.x
-	b := &h1.Exchange{Loop: a.loop, Peer: x.Peer, Local: x.Local}
+	b := &h1.Exchange{Loop: a.loop, Peer: x.Peer, Local: x.Local, TLS: x.TLS}
 	if !b.Local.IsValid() && x.Client != nil {
 		b.Local = x.Client.Local()
 	}
