@@ -2,6 +2,8 @@ package frontend
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -226,6 +228,21 @@ func TestWhatIsCompressed(t *testing.T) {
 	}
 }
 
+// TestClientCertificateIsACredential as good as a password.
+func TestClientCertificateIsACredential(t *testing.T) {
+	for control, want := range map[string]string{"max-age=600": "", "public": "gzip"} {
+		inLoop(t, func(l *loop.Loop) {
+			x := story{request: anyClient, response: aText + "\nCache-Control: " + control}.exchange(l, nil)
+			x.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{}}}
+			newCompressor(usual()).apply(x)
+			if got := string(x.Resp.Header.Get(h1.ContentEncoding)); got != want {
+				t.Errorf("%s: Content-Encoding %q", control, got)
+			}
+			x.Resp.Body.Close()
+		})
+	}
+}
+
 func TestPrivateIsCompressedWhereAsked(t *testing.T) {
 	inLoop(t, func(l *loop.Loop) {
 		c := usual()
@@ -393,6 +410,39 @@ func TestTrailersPass(t *testing.T) {
 			}
 			x.Resp.Body.Close()
 		})
+	}
+}
+
+// TestNothingIsLostBetweenTurns: what is put out before a turn of the loop is over, or before the server pauses, goes out later.
+func TestNothingIsLostBetweenTurns(t *testing.T) {
+	text := []byte(strings.Repeat("It was the best of times, it was the worst of times.\n", 4000))
+	for _, coding := range everyCoding {
+		for _, length := range []int64{-1, int64(len(text))} {
+			inLoop(t, func(l *loop.Loop) {
+				k := newCompressor(usual())
+				src := &source{l: l}
+				src.send(bytes.Clone(text[:150_000])...) // more than one turn does
+				x := story{request: "Accept-Encoding: " + coding.String(), response: aText, length: length}.exchange(l, src)
+				k.apply(x)
+				var all []byte
+				for range 20 { // looks, and never waits
+					p, err := x.Resp.Body.Next(false)
+					if err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, p.Data()...)
+					l.Yield()
+				}
+				src.send(bytes.Clone(text[150_000:])...)
+				src.end = io.EOF
+				rest, err := readAll(x.Resp.Body)
+				got, err2 := inflate(coding.String(), append(all, rest...))
+				if !bytes.Equal(got, text) || err != nil || err2 != nil {
+					t.Errorf("%v, length %d: %d bytes of %d, %v, %v", coding, length, len(got), len(text), err, err2)
+				}
+				x.Resp.Body.Close()
+			})
+		}
 	}
 }
 
@@ -586,8 +636,17 @@ func FuzzCompress(f *testing.F) {
 					src.end = io.EOF
 					src.more.Set(l)
 				}))
-				all, err := readAll(x.Resp.Body)
-				if err == nil {
+				// As a client reads: now and then it looks without waiting.
+				var all []byte
+				p, err := x.Resp.Body.Next(false)
+				for ; err == nil && !p.Last; p, err = x.Resp.Body.Next(rnd.IntN(2) == 0) {
+					all = append(all, p.Data()...)
+					if p.Len() == 0 {
+						l.Yield()
+					}
+				}
+				all = append(all, p.Data()...)
+				if err == nil || err == io.EOF {
 					all, err = inflate(coding.String(), all)
 				}
 				if err != nil || !bytes.Equal(all, text) {

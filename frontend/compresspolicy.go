@@ -70,7 +70,8 @@ func private(x *h1.Exchange) bool {
 	if s.private {
 		return true
 	}
-	credentials, cookies := x.Req.Header.Has(h1.Authorization), x.Req.Header.Has(h1.Cookie)
+	credentials := x.Req.Header.Has(h1.Authorization) || x.TLS != nil && len(x.TLS.PeerCertificates) > 0
+	cookies := x.Req.Header.Has(h1.Cookie)
 	switch {
 	case credentials: // RFC 9111 3.5
 		return !s.public

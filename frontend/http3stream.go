@@ -33,6 +33,7 @@ type http3Stream struct {
 	headed bool          // the head of the answer was written, or tried to
 	whole  bool          // and so was all of it
 	over   bool          // the task has ended
+	taken  bool          // the protocol is switched
 	hold   *http3.Stream // after the protocol was switched
 	code   http3.ErrCode // how the stream ends where it is not whole
 }
@@ -249,7 +250,7 @@ func (x *http3Stream) Run() {
 func (x *http3Stream) gone() {
 	l := x.room.l
 	l.Post(func() {
-		if !x.over {
+		if !x.over && !x.taken { // a stream that was taken over says itself how it ends
 			l.Go(loop.Func(x.cancel))
 		}
 	})
@@ -258,7 +259,7 @@ func (x *http3Stream) gone() {
 // cancel ends what the exchange waits for. That may be nothing yet, and something soon.
 func (x *http3Stream) cancel() {
 	x.killed = x.q.killed.Load()
-	for !x.over {
+	for !x.over && !x.taken {
 		if e := x.now; e != nil && e.Cancel != nil {
 			e.Cancel()
 			return

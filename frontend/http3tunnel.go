@@ -20,6 +20,7 @@ func (x *http3Stream) tunnel(e *exchange, f *Frontend) {
 	size := x.setHead(e)
 	delete(x.w.Header(), "Content-Type")
 	e.Note.Status = e.Resp.Status
+	x.taken = true
 	if err := x.ask(job{what: jobTake, status: 200, patience: f.t.Client}); err != nil {
 		e.fail(err)
 		return

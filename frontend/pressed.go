@@ -25,6 +25,7 @@ type pressed struct {
 	dirty bool     // the encoder holds something
 	away  bool     // it is at work in a goroutine
 	buf   []byte   // lent by the loop, the beginning of enc.out
+	given bool     // what is in there was handed out
 	err   error
 
 	step step   // what the encoder does next
@@ -186,18 +187,17 @@ func (b *pressed) piece(last bool) h1.Piece {
 	if cap(out) == cap(b.buf) {
 		p.Buf = b.buf // with the room behind it
 	}
+	b.given = true
 	return p
 }
 
-// release takes back the memory of the last piece.
+// release takes back the memory of the last piece. What the encoder has put out since then stays.
 func (b *pressed) release() {
-	if b.buf == nil {
+	if !b.given {
 		return
 	}
+	b.given = false
 	if b.enc != nil {
-		if len(b.enc.out) == h1.Room {
-			return // nothing was handed out
-		}
 		b.enc.out = nil
 	}
 	b.l.PutBuf(b.buf)
