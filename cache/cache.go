@@ -17,6 +17,9 @@ type Options struct {
 	// Backend is the name of what answers behind the cache. It is part of the key: backends that share a cache do not share
 	// answers.
 	Backend string
+	// Hidden is the name of a cookie that the backend takes out of every request. Who sends no other one is nobody in particular to the
+	// servers. "": there is none.
+	Hidden string
 	// Former is a Cache of the same block, in front of another backend or of the configuration before: what it remembers goes on being
 	// remembered, by both, and it bounds that until TakeOver. nil: there is none.
 	Former *Cache

@@ -96,6 +96,60 @@ func TestFewAskForThemselves(t *testing.T) {
 	})
 }
 
+func TestHasCookie(t *testing.T) {
+	for _, c := range []struct {
+		fields, hidden string
+		want           bool
+	}{
+		{"", "", false},
+		{"", "S", false},
+		{"Cookie: a=b", "", true},
+		{"Cookie: a=b", "S", true},
+		{"Cookie: S=A", "S", false},
+		{"Cookie: S=A", "", true},
+		{"Cookie:  S = A ; ", "S", false},
+		{"Cookie: S", "S", false},
+		{"Cookie: s=A", "S", true},
+		{"Cookie: S=A; a=b", "S", true},
+		{"Cookie: a=b; S=A", "S", true},
+		{"Cookie: S=A\nCookie: S=B", "S", false},
+		{"Cookie: S=A\nCookie: a=b", "S", true},
+		{"Cookie:", "S", false},
+		{"Cookie: =", "S", true},
+	} {
+		var h h1.Header
+		for f := range strings.SplitSeq(c.fields, "\n") {
+			if name, value, ok := strings.Cut(f, ":"); ok {
+				h.AddString(name, value)
+			}
+		}
+		if got := hasCookie(&h, c.hidden); got != c.want {
+			t.Errorf("%q but for %q: %v", c.fields, c.hidden, got)
+		}
+	}
+}
+
+// Those who send no cookie but that of the balancer are nobody in particular: a crowd of them asks once.
+func TestManyWithThePersistenceCookieAskOnce(t *testing.T) {
+	bubble(t, 2, nil, func(r *rig) {
+		r.cache.o.Hidden = "SERVERID"
+		r.slowly(time.Second, fresh)
+		for _, c := range []struct {
+			cookie string
+			most   int
+		}{{"SERVERID=A", 1}, {"SERVERID=A; id=7", 1 + maxAlone}} {
+			var list []<-chan *answer
+			for i := range 100 {
+				list = append(list, r.start(request{text: fmt.Sprintf("GET /%d\nCookie: %s", c.most, c.cookie), loop: i % 2}))
+			}
+			all(list)
+			if n := r.asked(); n != c.most {
+				t.Errorf("%s: asked %d times, want %d", c.cookie, n, c.most)
+			}
+		}
+	})
+}
+
 func TestManyAskOnceForWhatIsStale(t *testing.T) {
 	bubble(t, 2, nil, func(r *rig) {
 		r.answers("HTTP/1.1 200 OK\nCache-Control: max-age=2\nETag: \"1\"\n\nhello")

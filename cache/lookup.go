@@ -112,7 +112,7 @@ func (a *ask) fetch(res *resource, old *entry, fwd string) error {
 		return a.send(nil, old, fwd)
 	}
 	doubtful := res == nil
-	personal := h.Has(h1.Cookie) || h.Has(h1.Authorization) || known(x)
+	personal := h.Has(h1.Authorization) || hasCookie(h, a.c.o.Hidden) || known(x)
 	var before *fill // that was not for us
 	for range 3 {
 		f, made, e := a.enter(res, before)

@@ -36,7 +36,7 @@ func buildCaches(loops []*loop.Loop, g, old *generation, log *zap.Logger) {
 			if p == nil {
 				continue
 			}
-			k := cache.New(c, p, cache.Options{Loops: loops, Backend: b, Former: all.first, Log: log.With(zap.String("cache", c.Name))})
+			k := cache.New(c, p, cache.Options{Loops: loops, Backend: b, Hidden: hiddenCookie(g.file, b), Former: all.first, Log: log.With(zap.String("cache", c.Name))})
 			all.before[b], all.first = k, k
 		}
 		if len(all.before) > 0 {
@@ -62,6 +62,16 @@ func (g *generation) closeCaches(other *generation) {
 		}
 	}
 	all.Wait()
+}
+
+// hiddenCookie returns the name of the persistence cookie of a backend whose servers never see it, "" where there is none.
+func hiddenCookie(f *config.File, name string) string {
+	for _, b := range f.Backends {
+		if b.Name == name && b.Cookie != nil && b.Cookie.Mode == backend.Insert && b.Cookie.Indirect {
+			return b.Cookie.Name
+		}
+	}
+	return ""
 }
 
 // backendsBehind returns the names of the backends that a cache stands before, each once.
