@@ -87,7 +87,7 @@ type Global struct {
 	PIDFile string `hcl:"pid_file,optional" path:"true"`
 }
 
-// Check reports limits that would let nobody in.
+// Check reports limits that would let nobody in, and a group without a user.
 func (g *Global) Check(bad func(field any, problem, remedy string)) {
 	if g.Group != "" && g.User == "" {
 		bad(&g.Group, "group is set without user", `Name the user too: user = "gatehouse".`)

@@ -552,3 +552,31 @@ backend "app" {
 	s.await("a whole file again", func() bool { return len(s.h.Status().Troubles) == 0 })
 	serves()
 }
+
+// TestRulesAllocateNothing: names for the servers, forged ones that go, HSTS and the look whether a host is the connection's cost no memory
+// for each request.
+func TestRulesAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	x := &hot[0]
+	o := newOrigin(t, repeat(x.seen, x.answer))
+	staff := newAuthority(t)
+	text := strings.Replace(guarded(siteFile(t), staff.file, o.addr, ""), "  client_auth {", "  hsts = \"730d\"\n  client_auth {", 1)
+	s := newLodge(t, text)
+	alice := staff.issueClient(t, pkix.Name{CommonName: "alice"})
+	w, _, err := s.showing("s", "staff.test", alice, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Conn.SetDeadline(noTime)
+	request := strings.Replace(strings.Replace(x.request, "a.test", "staff.test", 1), "\r\n\r\n", "\r\nX-SSL-Client-DN: CN=root\r\n\r\n", 1)
+	e := &exchangeOf{c: w.Conn, request: []byte(request), end: []byte("$"), buf: make([]byte, 300<<10)}
+	for range 200 {
+		e.run(t)
+	}
+	const most = 3 // of crypto/tls: see TestExchangesOverTLSAllocateNothing
+	if n := testing.AllocsPerRun(500, func() { e.run(t) }); n > most {
+		t.Errorf("%v allocations per exchange, more than crypto/tls's %v", n, most)
+	}
+}
