@@ -128,7 +128,7 @@ func choose(h *h1.Header, offered []Coding) Coding {
 	w := readWeights(h)
 	best, most := Plain, 0
 	if w.of[Plain] != absent {
-		most = w.of[Plain] - 1 // liked as much as another one, that one saves the way
+		most = max(w.of[Plain]-1, 0) // liked as much as another one, that one saves the way
 	}
 	for _, c := range offered {
 		if q := w.weight(c); q > most {

@@ -39,6 +39,7 @@ func TestChooseCoding(t *testing.T) {
 		{"identity, gzip;q=0.5", everyCoding, Plain}, // likes it better as it is
 		{"identity;q=0.5, gzip;q=0.5", everyCoding, Gzip},
 		{"identity;q=0, gzip;q=0.001", everyCoding, Gzip},
+		{"identity;q=0", everyCoding, Plain}, // there is nothing it takes
 		{"gzip|br", everyCoding, Brotli},
 		{"gzip;q=0|gzip", everyCoding, Plain}, // refused once is refused
 		{"gzip, gzip;q=0", everyCoding, Plain},
