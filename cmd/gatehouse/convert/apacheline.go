@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"path"
 	"strings"
 	"time"
 
@@ -131,58 +130,26 @@ func (v *vhost) tlsLine(n *apacheNode) {
 	value := n.arg(1)
 	switch n.name {
 	case "sslcertificatefile":
-		if t.cert != "" {
-			d.refuse("one certificate for each virtual host: put others into a directory")
-			return
-		}
-		t.cert = value
-		t.take("", d)
-		d.keep("tls { certificate }")
-		v.a.certbot(t, d, "Apache")
-		if !path.IsAbs(value) {
-			d.note("a relative path belongs to the new configuration's directory")
-		}
+		v.certificate(v.a.pile, d, value, "Apache")
 	case "sslcertificatekeyfile":
-		t.key = value
-		t.take("key", d)
-		d.keep("tls { key }")
+		v.privateKey(d, value)
 	case "sslcertificatechainfile":
 		d.note("put the chain into the certificate's file, behind the certificate")
 	case "sslverifyclient":
-		switch value {
-		case "require":
-			t.clientMode = "require"
-		case "optional":
-			t.clientMode = "verify"
-		case "optional_no_ca":
-			t.clientMode = "request"
-		default:
-			d.fold("the default")
-			return
-		}
-		t.take("client_auth", d)
-		d.keep("client_auth")
+		v.askClients(d, value)
 	case "sslcacertificatefile":
 		t.clientCA = value
-		t.take("client_auth", d)
-		d.keep("client_auth")
+		v.ofClients(d)
 	case "sslcarevocationfile":
 		t.crl = value
-		t.take("client_auth", d)
-		d.keep("client_auth")
+		v.ofClients(d)
 	case "sslcacertificatepath":
 		d.refuse("the authority's file alone decides about certificates")
 	case "sslverifydepth":
 		d.fold("chains have the length they have")
 	case "sslprotocol":
 		words := strings.ToLower(n.rest(1))
-		if strings.Contains(words, "tlsv1.3") && !strings.Contains(words, "tlsv1.2") && !strings.Contains(words, "all") || strings.Contains(words, "-tlsv1.2") {
-			t.minVersion = "1.3"
-			t.take("min_version", d)
-			d.keep("min_version")
-			return
-		}
-		d.note("TLS 1.2 and 1.3 are spoken")
+		v.versions(d, strings.Contains(words, "tlsv1.3") && !strings.Contains(words, "tlsv1.2") && !strings.Contains(words, "all") || strings.Contains(words, "-tlsv1.2"))
 	}
 }
 

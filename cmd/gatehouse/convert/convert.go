@@ -105,7 +105,7 @@ func Convert(inputs []Input, o Options) (*Result, error) {
 	}
 	for kind, list := range texts {
 		if len(list) > 0 {
-			errs = append(errs, languages[kind](p, list))
+			errs = append(errs, mistaken(Kind(kind), list, languages[kind](p, list)))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -48,6 +48,7 @@ func TestBrokenInputIsAnErrorWithItsPlace(t *testing.T) {
 		{HAProxy, "listen a\n.endif\n", "in:2: .endif without .if"},
 		{HAProxy, "listen a\n.if 1\n.else\n.else\n.endif\n", "in:4: .else twice"},
 		{HAProxy, "listen a\n\x00\x01", "in:2: byte 0x00: this is not a text file"},
+		{HAProxy, "\xff\xfel\x00i\x00", "in:1: the text is UTF-16: save it as UTF-8"},
 		{HAProxy, "\n\"\" x\n", "in:2: the line begins with an empty word"},
 		{Stunnel, "accept 443\n", `in:1: "accept 443" is no option: it has no equals sign`},
 		{Stunnel, "\n[https\n", "in:2: the name of a section is not closed"},
@@ -70,6 +71,44 @@ func TestBrokenInputIsAnErrorWithItsPlace(t *testing.T) {
 		}
 		if syntax := (*SyntaxError)(nil); !errors.As(err, &syntax) {
 			t.Errorf("%s %q: %T is no *SyntaxError", c.kind, c.text, err)
+		}
+	}
+}
+
+// Who names the wrong program is told which one it looks like.
+func TestTheWrongProgramIsNamed(t *testing.T) {
+	texts := map[Kind]string{
+		HAProxy: "global\n maxconn 10\nlisten a :80\n server s 10.0.0.1:80\n",
+		Stunnel: "cert = a.pem\n[a]\naccept = 443\nconnect = 80\n",
+		Apache:  "Listen 80\n<VirtualHost *:80>\nServerName a\nProxyPass / http://10.0.0.1/\n</VirtualHost>\n",
+		Nginx:   "http {\n server {\n listen 80;\n }\n}\n",
+	}
+	told := 0
+	for is, text := range texts {
+		for named := range kinds {
+			_, err := Convert([]Input{{Kind(named), "in"}}, memory(map[string]string{"in": text}))
+			switch {
+			case err == nil:
+			case Kind(named) == is:
+				t.Errorf("%s: %v", is, err)
+			case !strings.Contains(err.Error(), "Is it a configuration of "+is.String()+"? Then write --"+is.String()):
+				t.Errorf("%s read as %s: %v", is, Kind(named), err)
+			default:
+				told++
+			}
+		}
+	}
+	if told < 6 {
+		t.Errorf("only %d mistakes were noticed", told)
+	}
+}
+
+// Whatever is in a line, the report stays one that can be read.
+func TestReportsAreBounded(t *testing.T) {
+	r := convertText(t, HAProxy, "listen a :80\n mode http\n server s 10.0.0.1:80 "+strings.Repeat("x", 1<<20)+"\n")
+	for _, e := range r.Report.Entries {
+		if len(e.Directive)+len(e.Reason) > 2000 {
+			t.Errorf("an entry of %d bytes", len(e.Directive)+len(e.Reason))
 		}
 	}
 }

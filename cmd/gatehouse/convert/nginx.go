@@ -2,7 +2,6 @@ package convert
 
 import (
 	"errors"
-	"path"
 	"slices"
 )
 
@@ -247,11 +246,4 @@ func (s *nginxServer) stream() {
 	}
 	s.x.site.addFront(f)
 	v.d.keep("frontend %q in mode tcp", f.name)
-}
-
-// path of a certificate, which nginx looks for beside its own configuration.
-func (s *nginxServer) relative(d *directive, file string) {
-	if !path.IsAbs(file) {
-		d.note("a relative path belongs to the new configuration's directory")
-	}
 }

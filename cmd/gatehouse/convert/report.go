@@ -48,6 +48,7 @@ func (e *Entry) judge(v Verdict, format string, args ...any) {
 	if len(args) > 0 {
 		reason = fmt.Sprintf(format, args...)
 	}
+	reason = cut(reason, longestReason)
 	if v > e.Verdict {
 		e.Verdict, e.reasons, e.lesser = v, nil, append(e.lesser, e.reasons...)
 	}
@@ -86,15 +87,26 @@ type Report struct {
 	Entries []*Entry
 }
 
-// longestDirective is how much of a directive the report shows, in characters.
-const longestDirective = 80
+// How much of a directive the report shows, and of a reason, which may quote it: in characters.
+const (
+	longestDirective = 80
+	longestReason    = 300
+)
+
+// cut shortens a text to n characters.
+func cut(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	if runes := []rune(text); len(runes) > n {
+		return string(runes[:n-1]) + "…"
+	}
+	return text
+}
 
 // add makes an entry of a directive.
 func (r *Report) add(file string, line int, text string) *Entry {
-	text = strings.Join(strings.FieldsFunc(text, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }), " ")
-	if runes := []rune(text); len(runes) > longestDirective {
-		text = string(runes[:longestDirective-1]) + "…"
-	}
+	text = cut(strings.Join(strings.FieldsFunc(text, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }), " "), longestDirective)
 	e := &Entry{File: file, Line: line, Directive: text}
 	r.Entries = append(r.Entries, e)
 	return e

@@ -48,6 +48,9 @@ type source struct {
 // never get into a report.
 func newSource(name string, text []byte) (*source, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+		return nil, &SyntaxError{name, 1, "the text is UTF-16: save it as UTF-8"}
+	}
 	for i, c := range text {
 		if c == 0 || c < ' ' && !strings.ContainsRune("\t\n\r\f\v\x1a\x1b\b", rune(c)) {
 			return nil, &SyntaxError{name, 1 + bytes.Count(text[:i], []byte("\n")), fmt.Sprintf("byte %#02x: this is not a text file", c)}
