@@ -296,17 +296,26 @@ func (c *conn) page(e *exchange, status int, last bool) error {
 	return err
 }
 
-// headOf returns the head of a page as the frontend's rules have it, without those for requests that could not be read.
+// pageRules returns the frontend's rules for its own pages, nil for none: those for requests that could not be read, and for a supervisor,
+// have none.
+func (e *exchange) pageRules() *h1.Rules {
+	if e.entry == nil || e.Note.Bad || e.Note.Frontend == "" {
+		return nil
+	}
+	return e.entry.Frontend.answers
+}
+
+// headOf returns the head of a page as the frontend's rules have it.
 func (e *exchange) headOf(p *page) []byte {
-	x := &e.Exchange
-	if e.entry == nil || e.entry.Frontend.answers == nil || x.Note.Bad || x.Note.Frontend == "" {
+	x, rules := &e.Exchange, e.pageRules()
+	if rules == nil {
 		return p.head
 	}
 	r := &x.Resp
 	r.Status, r.Reason = p.status, []byte(p.reason)
 	r.Header.Reset()
 	p.addTo(&r.Header)
-	e.entry.Frontend.answers.Response(x)
+	rules.Response(x)
 	return r.Header.AppendTo(h1.AppendStatusLine(nil, r))
 }
 

@@ -166,6 +166,7 @@ func (s *stream) page(e *exchange, status int, _ bool) error {
 	r.Status = status
 	r.Header.Reset()
 	p.addTo(&r.Header)
+	e.pageRules().Response(&e.Exchange)
 	at := h.beginHead(s, status)
 	h.out = h2.AppendHeader(h.out, &r.Header)
 	s.endHead(e, true)
