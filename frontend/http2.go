@@ -17,7 +17,6 @@ import (
 type http2 struct {
 	c *conn
 	l *loop.Loop
-	f *Frontend // whose limits and timeouts count for the connection: the first on the address when it came
 
 	// What comes in.
 	dec     h2.Decoder
@@ -33,6 +32,7 @@ type http2 struct {
 
 	// Streams.
 	table [tableSize]*stream // those that are not closed, by number
+	most  int                // streams at once, as the client was told
 	tasks int                // streams whose task has not ended, closed ones included
 	last  uint32             // the client's last stream
 	past  resets             // streams that were reset lately
@@ -86,7 +86,7 @@ func (c *conn) speaksHTTP2() bool {
 
 // startHTTP2 makes the connection one of HTTP/2.
 func (c *conn) startHTTP2() *http2 {
-	h := &http2{c: c, l: c.room.l, f: c.room.ln.first(), window: h2.FirstWindow, first: h2.FirstWindow}
+	h := &http2{c: c, l: c.room.l, most: c.room.ln.first().streams, window: h2.FirstWindow, first: h2.FirstWindow}
 	h.drain.h = h
 	h.inbound.init()
 	h.moved = h.l.Now()
@@ -100,17 +100,23 @@ func (c *conn) startHTTP2() *http2 {
 		c.Discard(len(b))
 	}
 	h.sendSettings()
+	if c.room.ln.closing.Load() {
+		h.retire()
+	}
 	return h
 }
+
+// front is the frontend whose limits and timeouts count for the connection.
+func (h *http2) front() *Frontend { return h.c.room.ln.first() }
 
 // sendSettings begins our side of the connection.
 func (h *http2) sendSettings() {
 	h.mark()
 	at := len(h.out)
 	b := h2.AppendFrame(h.out, h2.Frame{Type: h2.SettingsFrame})
-	b = h2.AppendSetting(b, h2.MaxConcurrentStreams, uint32(h.f.streams))
+	b = h2.AppendSetting(b, h2.MaxConcurrentStreams, uint32(h.most))
 	b = h2.AppendSetting(b, h2.InitialWindowSize, firstInflow)
-	b = h2.AppendSetting(b, h2.MaxHeaderListSize, uint32(h.f.limits.Head))
+	b = h2.AppendSetting(b, h2.MaxHeaderListSize, uint32(h.front().limits.Head))
 	b = h2.AppendSetting(b, h2.EnableConnectProtocol, 1)
 	b = h2.AppendSetting(b, h2.NoPriorities, 1)
 	h2.SetLen(b[at:], len(b)-at-h2.FrameHead)
@@ -192,7 +198,7 @@ func (h *http2) rest() {
 	half := h.in != nil || h.head.Len > 0 || !h.settled
 	switch {
 	case half && !h.half && h.settled:
-		h.c.C.SetReadTimeout(h.f.t.Request)
+		h.c.C.SetReadTimeout(h.front().t.Request)
 	case !half && h.half:
 		h.calm()
 	}
@@ -210,7 +216,7 @@ func (h *http2) calm() {
 	case h.tasks > 0:
 		h.c.C.SetReadTimeout(0)
 	default:
-		h.c.C.SetReadTimeout(h.c.room.ln.first().t.Idle)
+		h.c.C.SetReadTimeout(h.front().t.Idle)
 	}
 }
 
@@ -231,7 +237,7 @@ func (h *http2) excused() bool {
 // fail ends the connection. err is what ended the reading: an error of the client's, its end, or that its time is over. It parks.
 func (h *http2) fail(err error) {
 	if e, ok := errors.AsType[*h2.Error](err); ok {
-		h.f.Stats.Bad.Add(1)
+		h.front().Stats.Bad.Add(1)
 		h.goAway(h.last, e.Code)
 	} else if !errors.Is(err, io.EOF) && !errors.Is(err, loop.ErrClosed) {
 		h.goAway(h.last, h2.NoError)

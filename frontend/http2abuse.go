@@ -48,7 +48,7 @@ func (a *abuse) earn() { a.cheap = max(a.cheap-earned, -cheapFrames) }
 // because the client broke a rule on it, which costs the same ("made you reset").
 func (a *abuse) reset(h *http2) error {
 	a.tick(h)
-	if a.resets++; a.resets > 2*h.f.streams {
+	if a.resets++; a.resets > 2*h.most {
 		return errCalmResets
 	}
 	return nil

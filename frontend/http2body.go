@@ -43,9 +43,8 @@ const partRoom = h1.Room
 const partSize = partRoom + h2.MaxFrame + 64
 
 var (
-	errShortBody = errors.New("less content than Content-Length says")
-	errLateBody  = errors.New("content: nothing came in time")
-	errSlowBody  = fmt.Errorf("content: less than %d bytes per second", h1.MinRate)
+	errLateBody = errors.New("content: nothing came in time")
+	errSlowBody = fmt.Errorf("content: less than %d bytes per second", h1.MinRate)
 )
 
 // content takes a DATA frame.

@@ -34,7 +34,7 @@ func (h *http2) continued(f h2.Frame, p []byte) error {
 	}
 	h.head.Len += h2.FrameHead + f.Len
 	h.block = append(h.block, p...)
-	if h.head.Len > h.f.limits.Head+h.f.limits.Head/2 {
+	if most := h.front().limits.Head; h.head.Len > most+most/2 {
 		return errCalmHead
 	}
 	if !f.Flags.Has(h2.EndHeaders) {
@@ -103,7 +103,7 @@ func (h *http2) request(id uint32, block []byte, ended bool, n int) error {
 		}
 		h.past.add(id)
 		return h.waste()
-	case h.tasks >= h.f.streams:
+	case h.tasks >= h.most:
 		// Streams that were reset count as long as they make work.
 		if err := h.skip(block); err != nil {
 			return err
@@ -112,7 +112,7 @@ func (h *http2) request(id uint32, block []byte, ended bool, n int) error {
 	}
 	e := r.take(h.c)
 	h.c.now, e.Client = nil, nil // a stream's end is told by Cancel
-	prio, err := r.heads.Request(&h.dec, block, &e.Req, ended, &h.f.limits)
+	prio, err := r.heads.Request(&h.dec, block, &e.Req, ended, &h.front().limits)
 	if fatal, ok := errors.AsType[*h2.Error](err); ok {
 		r.give(e)
 		return fatal

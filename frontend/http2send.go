@@ -230,7 +230,6 @@ func (s *stream) write(e *exchange, b []byte, end bool, f *Frontend) error {
 	if s.gone != nil {
 		return s.ended(s.gone)
 	}
-	e.Note.BytesOut += int64(len(b)) + h2.FrameHead*int64(max(1, (len(b)+h2.MaxFrame-1)/h2.MaxFrame))
 	if len(b) == 0 {
 		if !end {
 			return nil

@@ -82,8 +82,11 @@ func (s *stream) Run() {
 		n.Frontend, n.Cause, n.State, n.Err, n.Total = f.c.Name, 'C', 'R', s.gone, 0
 		e.log(f)
 		return
-	case s.fault != nil || f.c.Mode == h1.TCP: // since a reload
+	case s.fault != nil:
 		e.unreadable(f, s.fault)
+		return
+	case f.c.Mode == h1.TCP: // since a reload
+		e.unreadable(f, refuse(421, errUnknownHost))
 		return
 	case x.Req.Upgrade != "":
 		s.offer()
@@ -99,9 +102,7 @@ func (s *stream) Run() {
 func (s *stream) over() {
 	h, r := s.h, s.h.c.room
 	if !s.closed {
-		if !s.sent || !s.in.ended { // a panic
-			h.resetBy2(s, h2.InternalError)
-		}
+		s.hangUp()
 		h.close(s)
 	}
 	s.in.drop()
@@ -164,12 +165,12 @@ func (s *stream) hangUp() {
 // end resets the stream, if it is not closed.
 func (s *stream) end(c h2.Code) {
 	if !s.closed {
-		s.h.resetBy2(s, c)
+		s.h.quit(s, c)
 	}
 }
 
-// resetBy2 resets a stream for reasons that are not the client's fault.
-func (h *http2) resetBy2(s *stream, c h2.Code) {
+// quit resets a stream for reasons that are not the client's fault.
+func (h *http2) quit(s *stream, c h2.Code) {
 	if h.dead == nil {
 		h.mark()
 		h.out = h2.AppendReset(h.out, s.id, c)

@@ -103,6 +103,7 @@ func (h *http2) frameData(s *stream, b []byte, end bool, most int) []byte {
 			f.Flags = h2.EndStream
 		}
 		h.out = append(h2.AppendFrame(h.out, f), b[:k]...)
+		s.e.Note.BytesOut += int64(h2.FrameHead + k)
 		s.window -= int64(k)
 		h.window -= int64(k)
 		most -= k
@@ -140,7 +141,7 @@ func (d *drainer) Run() {
 		d.over.Set(h.l)
 		h.settle()
 	}()
-	h.c.C.SetWriteTimeout(h.f.t.Client)
+	h.c.C.SetWriteTimeout(h.front().t.Client)
 	err := h.c.C.Drain()
 	switch {
 	case h.dead != nil:

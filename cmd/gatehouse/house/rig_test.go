@@ -190,6 +190,7 @@ type logLine struct {
 	Status       int
 	Server       string
 	Method, Path string
+	Protocol     string
 	Termination  string
 	Error        string
 	Retries      int
