@@ -206,6 +206,7 @@ func TestSenderFails(t *testing.T) {
 func TestAppendRequest(t *testing.T) {
 	for _, x := range []struct{ in, want string }{
 		{"GET http://b/x?y HTTP/1.0\r\nA: 1\r\nConnection: close\r\n\r\n", "GET /x?y HTTP/1.1\r\nA: 1\r\nHost: b\r\n"},
+		{"GET /x HTTP/1.0\r\nA: 1\r\n\r\n", "GET /x HTTP/1.1\r\nHost:\r\nA: 1\r\n"}, // RFC 9112 3.2
 		{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nB: 2\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nB: 2\r\nTransfer-Encoding: chunked\r\n"},
 		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nB: 2\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nB: 2\r\n"},
 		{"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n",

@@ -1,6 +1,10 @@
 package house_test
 
 import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -206,4 +210,33 @@ func TestHeaderRulesOnUpgrade(t *testing.T) {
 	if got, err := w.take(5); got != "hello" {
 		t.Errorf("got %q, %v", got, err)
 	}
+}
+
+// TestHeaderRulesOverHTTP2: the same rules, whatever the client speaks; gatehouse's own pages are no exception.
+func TestHeaderRulesOverHTTP2(t *testing.T) {
+	t.Parallel()
+	up := newOrigin(t, say("HTTP/1.1 200 OK\r\nServer: Apache\r\nContent-Length: 2\r\n\r\nok"))
+	down := newOrigin(t, nil)
+	down.stop()
+	for what, o := range map[string]*origin{"an answer": up, "a page": down} {
+		p := ruledSite("retries = 0", "", o)
+		p.tls = true
+		r := build(t, p)
+		transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				var d net.Dialer
+				return d.DialContext(ctx, network, r.addr)
+			}}
+		resp, err := (&http.Client{Transport: transport, Timeout: patience}).Get("https://a.test/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		transport.CloseIdleConnections()
+		if resp.ProtoMajor != 2 || resp.Header.Get("X-Frame-Options") != "DENY" || resp.Header.Get("Server") != "" {
+			t.Errorf("%s: %s %v", what, resp.Proto, resp.Header)
+		}
+	}
+	up.got("X-Real-IP: 127.0.0.1\r\n")
+	up.got("X-Host: a.test\r\n")
 }
