@@ -104,11 +104,11 @@ func (w *logWriter) news() (reopened bool) {
 
 // deliver writes lines, again and again until the output takes them or the log is closed.
 func (w *logWriter) deliver(lines []byte) {
-	pause := logRetry
+	pause, well := logRetry, false
 	for at := 0; at < len(lines); {
 		n, err := w.out.Write(lines[at:])
 		at += n
-		if err == nil {
+		if well = err == nil; well {
 			continue
 		}
 		if !w.trouble {
@@ -128,7 +128,7 @@ func (w *logWriter) deliver(lines []byte) {
 			at = bytes.LastIndexByte(lines[:at], '\n') + 1
 		}
 	}
-	if w.trouble && len(lines) > 0 {
+	if w.trouble && well {
 		w.trouble = false
 		w.report(fmt.Sprintf("log %s: written again", w.name))
 	}
