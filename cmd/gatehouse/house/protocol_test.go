@@ -378,16 +378,16 @@ func TestClientGoesAway(t *testing.T) {
 		}
 	})
 	for _, x := range []struct {
-		name, send  string
-		read        bool // something of the answer first
-		held        bool // the server is told
+		name, send  string // no two begin with the same ten bytes: the server is asked for them
+		read        bool   // something of the answer first
+		held        bool   // the server is told
 		termination string
 		status      int
 	}{
 		{"nothing sent", "", false, false, "", 0},
 		{"half a head", "GET / HT", false, false, "CR", 400},
-		{"half the content", "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nhello", false, false, "CD", 400},
-		{"half a chunk", "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe", false, false, "CD", 400},
+		{"half the content", "POST /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nhello", false, false, "CD", 400},
+		{"half a chunk", "POST /b HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe", false, false, "CD", 400},
 		{"while the server thinks", "GET /wait HTTP/1.1\r\nHost: a.test\r\n\r\n", false, true, "CH", 0},
 		{"in the middle of the answer", "GET /stream HTTP/1.1\r\nHost: a.test\r\n\r\n", true, true, "CD", 200},
 	} {
