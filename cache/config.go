@@ -22,7 +22,8 @@ type Config struct {
 	// Memory bounds what is remembered: content, header fields and keys together. What is asked for least goes first.
 	Memory int64 `hcl:"memory,optional" unit:"bytes" default:"256MiB"`
 
-	// MaxObject bounds the content of one answer; larger ones pass by. A quarter of memory bounds it too.
+	// MaxObject bounds the content of one answer; larger ones pass by. A quarter of memory bounds it too, or of the size of the disk: what is
+	// too large for memory is kept there alone.
 	MaxObject int64 `hcl:"max_object,optional" unit:"bytes" default:"8MiB"`
 
 	// Disk is a second, larger place for what is remembered, which survives a restart. Without it, there is memory alone.

@@ -31,7 +31,8 @@ type disk struct {
 	bell    chan struct{} // something for the keeper to do
 	done    chan struct{} // it has ended
 	quit    chan struct{} // it shall end
-	scratch []byte        // the keeper's
+	scratch []byte        // the keeper's, as is temps
+	temps   uint64        // unfinished files there were
 
 	mu        sync.Mutex // guards what follows; never held over anything slow
 	state     diskState
@@ -40,6 +41,8 @@ type disk struct {
 	index     *diskIndex
 	seq       uint32
 	queue     []*write
+	spools    []*spool
+	aside     int64    // room that is set aside for them
 	later     []*write // those that have time, in the order in which they are due
 	queued    int64    // bytes of content in it
 	most      int64    // bound of that
@@ -139,7 +142,7 @@ func (d *disk) keep() {
 		return
 	}
 	for {
-		if d.sweep() || d.shrink() {
+		if d.sweep() || d.shrink() || d.spoolNext() {
 			continue
 		}
 		did, wait := d.writeNext()
@@ -163,7 +166,7 @@ func (d *disk) keep() {
 // finish does what is still to be done, for closeTime at most.
 func (d *disk) finish() {
 	for end := time.Now().Add(closeTime); time.Now().Before(end); {
-		if d.sweep() {
+		if d.sweep() || d.spoolNext() {
 			continue
 		}
 		if did, _ := d.writeNext(); !did {
@@ -231,7 +234,7 @@ func (d *disk) shrink() bool {
 func (d *disk) evict(need int64) (n fileName, over bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.index.bytes+need <= d.size {
+	if d.index.bytes+d.aside+need <= d.size {
 		return n, false
 	}
 	i := d.index.victim(d.s.inMemory)

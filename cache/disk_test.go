@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gatehouse/backend/h1"
 	"gatehouse/backend/loop"
 )
 
@@ -417,4 +418,106 @@ func BenchmarkDiskHit(b *testing.B) {
 			})
 		}
 	}
+}
+
+// What is too large for memory goes to the disk while it comes, and is never in memory as a whole.
+func TestTooLargeForMemory(t *testing.T) {
+	for name, framing := range map[string]string{"known length": "", "unknown length": "\nTransfer-Encoding: chunked"} {
+		t.Run(name, func(t *testing.T) {
+			disked(t, func(t *testing.T, dir string) {
+				c := onDisk(dir)
+				c.Memory, c.MaxObject = 1<<20, 8<<20
+				r := newRig(t, 2, c)
+				defer r.close()
+				synctest.Wait()
+				body := content(3<<20 + 12345)
+				r.origins(func(x *h1.Exchange) error {
+					head := "HTTP/1.1 200 OK\nCache-Control: max-age=600\nETag: \"v1\"" + framing
+					if framing == "" {
+						head += fmt.Sprintf("\nContent-Length: %d", len(body))
+					}
+					p := &pieces{l: x.Loop, pause: time.Millisecond}
+					for b := body; len(b) > 0; {
+						n := min(len(b), 50_001)
+						p.list, b = append(p.list, b[:n]), b[n:]
+					}
+					err := parseHead(x, head)
+					x.Resp.Body = p
+					return err
+				})
+				if a := r.get("/big"); a.body != body {
+					t.Fatalf("%s, %d bytes", a.head, len(a.body))
+				}
+				synctest.Wait()
+				if s := r.cache.Snapshot(); s.Disk.Objects != 1 || s.Filling != 0 || s.Bytes > 100_000 || s.Disk.Queued != 0 {
+					t.Errorf("%+v, %+v", s, s.Disk)
+				}
+				for range 3 {
+					if a := r.get("/big"); a.body != body || a.verdict() != "hit; ttl=596; detail=DISK" || a.get("Content-Length") != fmt.Sprint(len(body)) {
+						t.Errorf("%s, %d bytes", a.head, len(a.body))
+					}
+				}
+				if a := r.get("/big\nRange: bytes=2000000-2000009"); a.status != 206 || a.body != body[2000000:2000010] {
+					t.Errorf("%s, %q", a.head, a.body)
+				}
+				// A client that leaves does not end it, and a purge does.
+				r.asked()
+				r.do(request{text: "GET /other", quit: 100})
+				sleep(time.Second)
+				if a := r.get("/other"); a.body != body || !a.hit() {
+					t.Errorf("%s", a.head)
+				}
+				if n := r.asked(); n != 1 {
+					t.Errorf("the origin was asked %d times", n)
+				}
+				slow := r.start(request{text: "GET /third", pause: time.Millisecond})
+				sleep(20 * time.Millisecond)
+				r.cache.PurgeAll()
+				if a := <-slow; a.err != nil || a.body != body {
+					t.Errorf("%v, %d bytes", a.err, len(a.body))
+				}
+				synctest.Wait()
+				if s := r.cache.Snapshot(); s.Disk.Objects != 0 || len(files(t, dir)) != 0 || r.cache.store.disk.Load().aside != 0 {
+					t.Errorf("%+v, %d files", s.Disk, len(files(t, dir)))
+				}
+				if left, _ := os.ReadDir(filepath.Join(dir, tempDir)); len(left) != 0 {
+					t.Errorf("%d unfinished files", len(left))
+				}
+			})
+		})
+	}
+}
+
+// A new version of what is too large for memory takes the place of the one before, and what grows too large for the disk is not there at all.
+func TestTooLargeForMemoryAgain(t *testing.T) {
+	disked(t, func(t *testing.T, dir string) {
+		c := onDisk(dir)
+		c.Memory, c.MaxObject = 1<<20, 4<<20
+		r := newRig(t, 1, c)
+		defer r.close()
+		synctest.Wait()
+		r.answers("HTTP/1.1 200 OK\nCache-Control: max-age=5\n\nsmall")
+		r.get("/a")
+		sleep(10 * time.Second)
+		for i := range 2 {
+			body := content(600_000 + i)
+			r.answers("HTTP/1.1 200 OK\nCache-Control: max-age=5\n\n" + body)
+			r.get("/a")
+			synctest.Wait()
+			if a := r.get("/a"); a.body != body || a.verdict() != "hit; ttl=5; detail=DISK" || r.cache.Snapshot().Disk.Objects != 1 {
+				t.Errorf("%d: %s, %d bytes, %+v", i, a.head, len(a.body), r.cache.Snapshot().Disk)
+			}
+			sleep(10 * time.Second)
+		}
+		r.answers("HTTP/1.1 200 OK\nCache-Control: max-age=5\nTransfer-Encoding: chunked\n\n" + content(5<<20))
+		r.get("/b")
+		synctest.Wait()
+		if a := r.get("/b"); a.hit() || len(a.body) != 5<<20 {
+			t.Errorf("%s", a.head)
+		}
+		synctest.Wait()
+		if d := r.cache.Snapshot().Disk; d.Objects != 1 || r.cache.store.disk.Load().aside != 0 {
+			t.Errorf("%+v", d)
+		}
+	})
 }

@@ -59,7 +59,7 @@ func fillForever(dir string) {
 // TestKilledProcess: whatever a process was doing when it was killed, the next one finds whole answers or none, and nothing else is left over.
 func TestKilledProcess(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
-	rounds, found := 4, 0
+	rounds, found := 3, 0
 	if testing.Short() {
 		rounds = 2
 	}

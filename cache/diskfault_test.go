@@ -287,7 +287,7 @@ func TestBudgetsOfBothTiers(t *testing.T) {
 		return int64(m.HeapAlloc)
 	}
 	before := live()
-	requests := 12_000
+	requests := 8000
 	few := testing.Short() || raceEnabled
 	if few {
 		requests = 3000

@@ -9,6 +9,7 @@ import (
 // file is a file that is being written.
 type file interface {
 	io.Writer
+	io.WriterAt
 	io.Closer
 }
 

@@ -69,8 +69,12 @@ const (
 	flagStrict
 )
 
-// appendDiskHead appends prelude and head of an answer to dst. epoch is the time of the store's clock zero, in milliseconds since 1970.
-func appendDiskHead(dst []byte, key string, e *entry, id uint64, epoch int64) []byte {
+// maxPad bounds what makes a head longer than it need be, so that its length can be chosen before all of it is known.
+const maxPad = 127
+
+// appendDiskHead appends prelude and head of an answer to dst, and up to maxPad bytes that say nothing. epoch is the time of the store's clock
+// zero, in milliseconds since 1970.
+func appendDiskHead(dst []byte, key string, e *entry, id uint64, epoch int64, pad int) []byte {
 	start := len(dst)
 	var prelude [preludeSize]byte
 	dst = append(dst, prelude[:]...)
@@ -104,6 +108,8 @@ func appendDiskHead(dst []byte, key string, e *entry, id uint64, epoch int64) []
 			dst = appendText(appendText(dst, name), value)
 		}
 	}
+	var zero [maxPad]byte
+	dst = appendText(dst, zero[:pad])
 	p := dst[start:]
 	copy(p, diskMagic)
 	binary.LittleEndian.PutUint32(p[atHead:], uint32(len(p)-preludeSize))
@@ -177,6 +183,7 @@ func readDiskHead(b []byte, epoch, now int64) (h diskHead, err error) {
 		}
 		e.head.Add(string(name), value)
 	}
+	r.bytes()
 	const century = 100 * 365 * 24 * 3600 * second
 	outside := func(n int64) bool { return n < 0 || n > century }
 	if r.bad || len(r.b) > 0 || e.status < 200 || e.status > 999 || outside(e.life) || outside(e.staleRevalidate) || outside(e.staleError) ||

@@ -28,7 +28,7 @@ func sampleEntry() *entry {
 func TestDiskHeadRoundTrip(t *testing.T) {
 	const epoch, key = 1_600_000_000_000, "web\x00http://a/b?c"
 	e := sampleEntry()
-	b := appendDiskHead([]byte("before")[:0], key, e, 42, epoch)
+	b := appendDiskHead([]byte("before")[:0], key, e, 42, epoch, 7)
 	h, err := readDiskHead(append(b, "content"...), epoch+5000, epoch+10_000)
 	if err != nil {
 		t.Fatal(err)
@@ -73,10 +73,10 @@ func TestDiskHeadHasEveryField(t *testing.T) {
 
 // FuzzDiskHead: whatever is in a file, reading it does not panic, and what is read is written and read alike.
 func FuzzDiskHead(f *testing.F) {
-	b := appendDiskHead(nil, "web\x00http://a/", sampleEntry(), 42, 1_600_000_000_000)
+	b := appendDiskHead(nil, "web\x00http://a/", sampleEntry(), 42, 1_600_000_000_000, 0)
 	f.Add(b)
 	f.Add(b[:70])
-	f.Add(appendDiskHead(nil, "", &entry{status: 200}, 0, 0))
+	f.Add(appendDiskHead(nil, "", &entry{status: 200}, 0, 0, maxPad))
 	f.Add([]byte(diskMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = resum(bytes.Clone(b))
@@ -84,7 +84,7 @@ func FuzzDiskHead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again := appendDiskHead(nil, h.key, h.entry, h.id, 0)
+		again := appendDiskHead(nil, h.key, h.entry, h.id, 0, 0)
 		o, err := readDiskHead(again, 0, 1<<62)
 		if err != nil {
 			t.Fatalf("%v: %+v", err, h.entry)

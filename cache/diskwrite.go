@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -19,10 +18,10 @@ type write struct {
 	key       string
 	memory    uint64 // the store's hash of the key
 	entry     *entry
-	seq       uint32
 	due       time.Time // of one that has time; zero: as soon as possible
 	begun     bool      // the keeper has it
 	cancelled bool      // it must not be found
+	spooled   bool      // it is that of a spool: no content waits with it
 }
 
 // pinned is how many bytes of content wait with w.
@@ -72,7 +71,7 @@ func (d *disk) put(hash uint64, key string, e *entry) {
 		}
 		o.cancelled = true
 	}
-	if d.queued > 0 && d.queued+w.pinned() > d.most || len(d.queue) >= maxQueue || time.Now().Before(d.pause) {
+	if d.queued > 0 && d.queued+w.pinned() > d.most || len(d.queue) >= maxQueue || d.paused() {
 		d.s.Stats.DiskDropped.Add(1)
 		d.doomed = append(d.doomed, w.fileName)
 		return
@@ -81,6 +80,9 @@ func (d *disk) put(hash uint64, key string, e *entry) {
 	d.queue = append(d.queue, w)
 	d.pending[w.fileName.key] = append(d.pending[w.fileName.key], w)
 }
+
+// paused reports whether writing has failed a moment ago. mu is held.
+func (d *disk) paused() bool { return time.Now().Before(d.pause) }
 
 // next takes a write off a queue, nil when there is none. wait is when the next one will be due, 0 for never.
 func (d *disk) next() (w *write, wait time.Duration) {
@@ -108,7 +110,9 @@ func (d *disk) next() (w *write, wait time.Duration) {
 
 // settled ends a write. mu is held.
 func (d *disk) settled(w *write) {
-	d.queued -= w.pinned()
+	if !w.spooled {
+		d.queued -= w.pinned()
+	}
 	list := d.pending[w.fileName.key]
 	for i, o := range list {
 		if o == w {
@@ -130,23 +134,31 @@ func (d *disk) writeNext() (did bool, wait time.Duration) {
 	if w == nil {
 		return false, wait
 	}
-	temp := filepath.Join(d.dir, tempDir, strconv.FormatUint(uint64(w.fileName.key), 16))
+	temp := d.tempName()
 	n, err := d.writeFile(temp, w)
+	d.written(temp, w, n, err)
+	return true, 0
+}
+
+// written ends the write of a file that is finished, or failed with err.
+func (d *disk) written(temp string, w *write, size int64, err error) {
 	if err == nil {
-		err = d.commit(temp, w, n)
+		err = d.commit(temp, w, size)
 	}
 	switch {
 	case err == nil:
 		d.recovered()
-		return true, 0
+		return
 	case errors.Is(err, errGivenUp):
 	default:
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-			d.yield(n)
+			d.yield(size)
 		}
 		d.fail("write", err)
 	}
-	d.fs.remove(temp)
+	if temp != "" {
+		d.fs.remove(temp)
+	}
 	d.mu.Lock()
 	d.settled(w)
 	d.doomed = append(d.doomed, w.fileName) // what it was to replace
@@ -154,7 +166,6 @@ func (d *disk) writeNext() (did bool, wait time.Duration) {
 		d.s.Stats.DiskDropped.Add(1)
 	}
 	d.mu.Unlock()
-	return true, 0
 }
 
 // errGivenUp ends a write that is of no use.
@@ -190,7 +201,7 @@ func (d *disk) writeFile(temp string, w *write) (size int64, err error) {
 		defer from.Close()
 		h.id = e.stored.id
 	}
-	b := appendDiskHead(d.scratch[:0], w.key, e, h.id, d.epoch)
+	b := appendDiskHead(d.scratch[:0], w.key, e, h.id, d.epoch, 0)
 	d.scratch = b[:0]
 	if len(b) > maxDiskHead {
 		return 0, errGivenUp

@@ -51,7 +51,8 @@ func (a *ask) send(f *fill, old *entry, fwd string) error {
 	q := asked{header: &a.req, rule: a.rule, cookies: cookies, known: known(x), own: x.Own.Len() > 0, background: a.background,
 		elapsed: x.Loop.Now() - began, unix: x.Loop.Unix() / 1000}
 	j := judge(q, r, a.c.c)
-	if j.detail == "" && r.Length > 0 && !a.c.store.reserve(r.Length) {
+	kept := r.Length > 0 && r.Length <= a.c.c.inMemory() // else it goes past memory, a piece at a time
+	if j.detail == "" && kept && !a.c.store.reserve(r.Length) {
 		j.detail = "FULL"
 	}
 	ended = true
@@ -65,7 +66,7 @@ func (a *ask) send(f *fill, old *entry, fwd string) error {
 			a.answerCondition(f, e)
 			return nil
 		}
-		if r.Length > 0 {
+		if kept {
 			a.c.store.filling.Add(-r.Length)
 		}
 	}
@@ -199,7 +200,8 @@ func (a *ask) keep(f *fill, e *entry, fwd string) {
 		f.finish(a.loop, nil)
 		return
 	}
-	d := &feeder{f: f, body: r.Body, loop: a.loop, most: a.c.c.largest()}
+	d := &feeder{f: f, body: r.Body, loop: a.loop, most: a.c.c.inMemory()}
+	f.large = a.c.c.largest()
 	f.open(a.loop, e, r.Length, d)
 	f.join(a)
 	a.fill, a.feeder = f, d

@@ -42,9 +42,11 @@ type fill struct {
 
 	mu      sync.Mutex // guards what follows
 	phase   phase
-	alone   int  // requests that lost patience with it and went to the server too
-	doomed  bool // it is not stored: the key was forgotten meanwhile
-	spilled bool // it is not stored: the content is too large. What all have read is not kept
+	alone   int    // requests that lost patience with it and went to the server too
+	doomed  bool   // it is not stored: the key was forgotten meanwhile
+	spilled bool   // it is not kept in memory: the content is too large. What all have read is not kept
+	large   int64  // how large the content may be that is stored on the disk
+	spool   *spool // on its way there, of content that is not kept in memory; nil: it is not stored
 	entry   *entry
 	length  int64 // of the content, -1 while that is unknown
 	chunks  [][]byte
@@ -157,7 +159,10 @@ func (s *store) reserve(n int64) bool {
 func (f *fill) open(l *loop.Loop, e *entry, length int64, d *feeder) {
 	f.mu.Lock()
 	f.phase, f.entry, f.length, f.feeder = open, e, length, d
-	if length > 0 {
+	switch {
+	case d != nil && length > d.most: // so nothing was reserved
+		f.spill()
+	case length > 0:
 		f.held = length
 	}
 	f.wake(l)
@@ -184,10 +189,8 @@ func (f *fill) add(l *loop.Loop, data []byte, most int64) {
 	switch {
 	case f.length >= 0 || f.spilled:
 	case f.size+n > most || !f.s.reserve(n):
-		// Longer than anybody could know: the readers get the rest, and then it is forgotten.
-		f.spilled = true
-		f.s.filling.Add(-f.held)
-		f.held = 0
+		// Longer than anybody could know: the readers get the rest, and then it is on the disk or forgotten.
+		f.spill()
 	default:
 		f.held += n
 	}
@@ -201,8 +204,52 @@ func (f *fill) add(l *loop.Loop, data []byte, most int64) {
 		f.chunks[n] = c[:len(c)+k]
 		f.size += int64(k)
 		data = data[k:]
+		if f.spool != nil && len(f.chunks[n]) == chunkSize {
+			f.spool.push(f.chunks[n])
+		}
+	}
+	if f.spool != nil && f.size > f.large {
+		f.spool.abort()
+		f.spool = nil
 	}
 	f.wake(l)
+}
+
+// spill takes the content out of memory, and lets it be written to the disk instead if there is one. mu is held.
+func (f *fill) spill() {
+	f.spilled = true
+	f.s.filling.Add(-f.held)
+	f.held = 0
+	if f.large <= 0 || f.length > f.large || f.size > f.large {
+		return
+	}
+	if f.spool = f.s.disk.Load().spool(f); f.spool == nil {
+		return
+	}
+	for _, c := range f.chunks { // of which none has gone yet
+		if len(c) == chunkSize {
+			f.spool.push(c)
+		}
+	}
+}
+
+// unspool ends the way to the disk. The lock of the shard and mu are held.
+func (f *fill) unspool() {
+	p := f.spool
+	if p == nil {
+		return
+	}
+	f.spool = nil
+	if f.doomed || f.from != f.s.purges.Load() {
+		p.abort()
+		return
+	}
+	if n := len(f.chunks) - 1; n >= 0 && len(f.chunks[n]) < chunkSize {
+		p.push(f.chunks[n])
+	}
+	e := f.entry.filled(nil, f.size)
+	f.s.supersede(f.hash, f.key, e)
+	p.finish(e)
 }
 
 // extend makes room in the last chunk, or adds one, and returns its place. A chunk that is not the last one has chunkSize bytes.
@@ -240,6 +287,7 @@ func (f *fill) finish(l *loop.Loop, trailer *h1.Header) {
 			f.s.put(f.hash, f.key, f.entry)
 		}
 	}
+	f.unspool()
 	f.leaveLocked(sh)
 	f.phase, f.length, f.trailer, f.feeder = whole, f.size, trailer, nil
 	sh.mu.Unlock()
@@ -269,6 +317,10 @@ func (f *fill) fail(l *loop.Loop, err error) {
 	f.s.Stats.Truncated.Add(1)
 	f.leave()
 	f.mu.Lock()
+	if f.spool != nil {
+		f.spool.abort()
+		f.spool = nil
+	}
 	f.s.filling.Add(-f.held)
 	f.held = 0
 	f.phase, f.err, f.feeder = failed, err, nil

@@ -46,7 +46,7 @@ func (f *fill) feed(l *loop.Loop) {
 func (f *fill) join(a *ask) (e *entry, length int64, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.base > 0 || f.spilled {
+	if f.base > 0 || f.spilled && (f.size > 0 || len(f.readers) > 0) { // of what is not kept, only who feeds it is a reader: others would have its pace
 		return nil, 0, false
 	}
 	if f.readers == nil {
@@ -78,7 +78,7 @@ func (f *fill) readBy() int {
 func (f *fill) useless() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.readers) == 0 && (f.doomed || f.spilled)
+	return len(f.readers) == 0 && (f.doomed || f.spilled && f.spool == nil)
 }
 
 // ahead reports whether the feeder must wait for the slowest reader, and remembers that it does. Only content that is not stored is
@@ -98,6 +98,15 @@ func (f *fill) ahead() bool {
 		f.chunks = slices.Delete(f.chunks, 0, 1)
 		f.base += chunkSize
 	}
-	f.starved = f.size-slowest > window
+	f.starved = f.size-slowest > window || len(f.readers) == 0 && f.spool != nil && f.spool.behind()
 	return f.starved
+}
+
+// caughtUp lets a feeder go on that has waited for the disk. From any goroutine.
+func (f *fill) caughtUp() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d := f.feeder; d != nil && f.starved {
+		d.loop.Post(func() { d.room.Set(d.loop) })
+	}
 }

@@ -106,6 +106,20 @@ func (s *store) put(hash uint64, key string, e *entry) {
 	s.Stats.Stored.Add(1)
 }
 
+// supersede forgets what is in memory of an answer, another version of which is about to be on the disk. The shard's lock is held.
+func (s *store) supersede(hash uint64, key string, e *entry) {
+	r := s.peek(hash, key)
+	if r == nil {
+		return
+	}
+	if r = r.without(e); r == nil {
+		s.data.Invalidate(hash)
+		return
+	}
+	r.known = false
+	s.data.Set(hash, r)
+}
+
 // promote puts warm, an entry with its content, in the place of the same one without. It is on the disk already.
 func (s *store) promote(hash uint64, key string, cold, warm *entry) {
 	sh := s.shard(hash)
@@ -214,9 +228,11 @@ func (s *store) purge(p *purge) (n int) {
 
 // beginPurge keeps everything out of memory that is on its way there, from wherever.
 func (s *store) beginPurge() {
+	for i := range s.shards {
+		s.shards[i].mu.Lock() // who has seen the former count has put it there by now
+	}
 	s.purges.Add(1)
 	for i := range s.shards {
-		s.shards[i].mu.Lock() // who has seen the former count has put it there now
 		s.shards[i].mu.Unlock()
 	}
 }

@@ -33,13 +33,22 @@ const usual = 8 << 20
 
 // Advise warns of a bound that another one makes void.
 func (c *Config) Advise(warn func(field any, problem, remedy string)) {
-	if c.MaxObject > c.Memory/4 && c.MaxObject != usual {
+	switch {
+	case c.MaxObject == usual:
+	case c.Disk == nil && c.MaxObject > c.Memory/4:
 		warn(&c.MaxObject, "max_object is more than a quarter of memory", "A quarter of memory is what counts, as a few answers would push out all others. Lower max_object, or raise memory.")
+	case c.MaxObject > c.largest():
+		warn(&c.MaxObject, "max_object is more than a quarter of memory, and of the disk", "A quarter of the larger of them is what counts, as a few answers would push out all others. Lower max_object, or raise the size of the disk.")
 	}
 }
 
 // largest returns how large the content of one answer may be.
-func (c *Config) largest() int64 { return min(c.MaxObject, c.Memory/4) }
+func (c *Config) largest() int64 {
+	if c.Disk != nil {
+		return min(c.MaxObject, max(c.Memory, c.Disk.Size)/4)
+	}
+	return c.inMemory()
+}
 
 // inMemory returns how large the content of one answer in memory may be.
 func (c *Config) inMemory() int64 { return min(c.MaxObject, c.Memory/4) }
