@@ -85,9 +85,9 @@ func fingerprint(r *tlsconf.InternalRoot) string {
 
 // trustStore is how a kind of system keeps the authorities that its administrator adds.
 type trustStore struct {
-	dir     string // of files that are added
-	update  []string
-	removal []string // the same, after a file was removed
+	dir    string   // of files that are added
+	update []string // after that
+	remove []string // after a file was removed
 }
 
 // systems are the kinds of systems known. The first that is there counts.
@@ -99,6 +99,9 @@ var trustStores = systems{
 	{"/etc/ca-certificates/trust-source/anchors", []string{"trust", "extract-compat"}, []string{"trust", "extract-compat"}}, // Arch
 	{"/usr/share/pki/trust/anchors", []string{"update-ca-certificates"}, []string{"update-ca-certificates"}},                // SUSE
 }
+
+// javaStore is where Debian copies what it trusts to for Java, by a hook that is not told of local files that are gone.
+var javaStore = "/etc/ssl/certs/java/cacerts"
 
 // errNoStore is what happens on systems we know nothing about.
 var errNoStore = errors.New("how this system keeps the authorities it trusts is not known: import the file by its own means")
@@ -158,17 +161,21 @@ func (s systems) remove(c *cobra.Command, r *tlsconf.InternalRoot) error {
 		return err
 	}
 	file := t.file(r)
-	byHand := fmt.Sprintf("  sudo rm %s\n  sudo %s\n", file, strings.Join(t.removal, " "))
+	byHand := fmt.Sprintf("  sudo rm %s\n  sudo %s\n", file, strings.Join(t.remove, " "))
 	err = os.Remove(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err = fmt.Fprintf(c.OutOrStdout(), "%s was not trusted by this machine\n", r.Cert.Subject.CommonName)
 		return err
 	}
 	if err == nil {
-		err = runTool(c, t.removal)
+		err = runTool(c, t.remove)
 	}
 	if err != nil {
 		return unable(c, err, byHand)
+	}
+	if _, err := os.Stat(javaStore); err == nil {
+		alias := "debian:" + strings.TrimSuffix(filepath.Base(file), ".crt") + ".pem"
+		fmt.Fprintf(c.ErrOrStderr(), "Java has a list of its own, which may still have it:\n  sudo keytool -delete -alias %s -keystore %s -storepass changeit\n", alias, javaStore)
 	}
 	_, err = fmt.Fprintf(c.OutOrStdout(), "%s is not trusted by this machine any more\n", r.Cert.Subject.CommonName)
 	return err

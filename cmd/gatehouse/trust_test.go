@@ -25,8 +25,9 @@ func TestTrust(t *testing.T) {
 		t.Fatal(err)
 	}
 	put("update", "#!/bin/sh\necho \"update $*\" >> "+at("ran")+"\n", 0o755)
-	before := trustStores
-	defer func() { trustStores = before }()
+	before, java := trustStores, javaStore
+	defer func() { trustStores, javaStore = before, java }()
+	javaStore = at("update") // some file that is there
 	trustStores = systems{
 		{"/nowhere", []string{at("update")}, nil},
 		{at("store"), []string{"no-such-tool-of-gatehouse"}, nil},
@@ -77,8 +78,9 @@ func TestTrust(t *testing.T) {
 	}
 	_, talk = run(0)
 	has(talk, "this machine trusts it, by "+files[0])
-	out, _ = run(0, "--remove")
+	out, talk = run(0, "--remove")
 	has(out, "is not trusted by this machine any more")
+	has(talk, "keytool -delete -alias debian:"+strings.TrimSuffix(filepath.Base(files[0]), ".crt")+".pem")
 	if files, _ := filepath.Glob(at("store") + "/*"); len(files) != 0 {
 		t.Errorf("left in the store: %q", files)
 	}
