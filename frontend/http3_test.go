@@ -556,6 +556,44 @@ func TestHTTP3Cancelled(t *testing.T) {
 	}
 }
 
+// TestHTTP3Patience: a client that reads nothing, or sends nothing of what it has announced, is not waited for longer than any other.
+func TestHTTP3Patience(t *testing.T) {
+	s := onScene(t, &Config{Name: "www", Timeouts: &h1.Timeouts{Client: 200 * time.Millisecond}}, func(x *h1.Exchange) error {
+		if x.Req.Body != nil {
+			return tellRequest(x)
+		}
+		x.Resp.Status, x.Resp.Length, x.Resp.Body = 200, 64<<20, &endless{left: 64 << 20, far: make(chan struct{})}
+		return nil
+	})
+	c := s.client()
+	r, err := c.Get(s.url("/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := s.line(); !strings.Contains(l, `"termination":"cD`) {
+		t.Errorf("line %s", l)
+	}
+	if n, err := io.Copy(io.Discard, r.Body); err == nil {
+		t.Errorf("a cut answer looks whole, with %d bytes", n)
+	}
+	r.Body.Close()
+
+	pr, pw := io.Pipe()
+	defer pw.Close()
+	q, err := http.NewRequest("POST", s.url("/"), pr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = c.Do(q); err != nil || r.StatusCode != 408 {
+		t.Errorf("%+v, %v", r, err)
+	} else {
+		r.Body.Close()
+	}
+	if l := s.line(); !strings.Contains(l, `"status":408`) || !strings.Contains(l, `"termination":"c`) {
+		t.Errorf("line %s", l)
+	}
+}
+
 // TestHTTP3Goodbye: after Shutdown the request under way is answered, the connection ends, and nobody new comes in.
 func TestHTTP3Goodbye(t *testing.T) {
 	asked, go_ := make(chan struct{}), make(chan struct{})
