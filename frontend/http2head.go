@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"gatehouse/backend/h1"
 	"gatehouse/backend/h2"
 )
 
@@ -116,6 +117,12 @@ func (h *http2) request(id uint32, block []byte, ended bool, n int) error {
 	if fatal, ok := errors.AsType[*h2.Error](err); ok {
 		r.give(e)
 		return fatal
+	}
+	if he, ok := errors.AsType[*h1.Error](err); ok && he.Status == 0 { // the stream will be reset
+		if err := h.abuse.reset(h); err != nil {
+			r.give(e)
+			return err
+		}
 	}
 	e.Req.Proto, e.Req.Minor, e.Req.Bytes = "HTTP/2.0", 1, n
 	s := r.stream()

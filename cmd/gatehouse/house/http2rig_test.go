@@ -208,6 +208,20 @@ func (p *h2peer) alive() {
 	}
 }
 
+// heads waits for the heads of n answers.
+func (p *h2peer) heads(n int) {
+	p.Helper()
+	for n > 0 {
+		f, err := p.next()
+		if err != nil {
+			p.Fatal(err)
+		}
+		if _, ok := f.(*http2.HeadersFrame); ok {
+			n--
+		}
+	}
+}
+
 // response reads frames until a stream has its answer whole, and returns its fields and content. Windows are the caller's affair.
 func (p *h2peer) response(id uint32) (head map[string]string, body string) {
 	p.Helper()
