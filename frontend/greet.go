@@ -78,6 +78,11 @@ func (c *conn) greet() error {
 	err := c.T.Handshake()
 	if err != nil {
 		c.under.refused(c, err)
+		if c.under.asks(c.T.ConnectionState().ServerName) {
+			// In TLS 1.3 a client hears that its certificate is refused when it has begun to speak already: a reset would keep the reason
+			// from it.
+			linger(c.C, lingerTime)
+		}
 	}
 	if e := c.C.Drain(); err == nil { // after a failure: the alert
 		err = e

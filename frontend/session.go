@@ -66,6 +66,12 @@ func (v *ListenConfig) newSession(state tls.ConnectionState) *session {
 	return s
 }
 
+// asks reports whether clients are asked for certificates that ask for a name.
+func (v *ListenConfig) asks(name string) bool {
+	p := v.Entries[Choose(v.Entries, name)].Policy
+	return p != nil && p.Rules != nil
+}
+
 // refused tells who wants to know why a handshake failed.
 func (v *ListenConfig) refused(c *conn, err error) {
 	if v.OnRefusal != nil {

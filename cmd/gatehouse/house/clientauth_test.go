@@ -262,6 +262,25 @@ func TestMisdirected(t *testing.T) {
 	if _, _, err := s.showing("s", "staff.test", nil, nil); err == nil {
 		t.Error("a client without a certificate is let in")
 	}
+	// In TLS 1.3 the client learns it when it has spoken already.
+	for _, tt := range []struct {
+		c    *tls.Certificate
+		want string
+	}{{nil, "certificate required"}, {newAuthority(t).issueClient(t, pkix.Name{CommonName: "mallory"}), "unknown certificate authority"}} {
+		w, _, err := s.showing("s", "staff.test", tt.c, tls.NewLRUClientSessionCache(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for err == nil {
+			err = w.send("GET / HTTP/1.1\r\nHost: staff.test\r\n\r\n")
+			if err == nil {
+				_, err = w.answer("GET")
+			}
+		}
+		if !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("the client is told %v, want %s", err, tt.want)
+		}
+	}
 	s.await("a line about the refused client", func() bool { return s.told.FilterMessageSnippet("client refused").Len() == 1 })
 }
 
