@@ -69,7 +69,7 @@ func (x *http3Stream) read(q *h1.Request, lim *h1.ParseLimits) error {
 		}
 	}
 	q.Bytes = size
-	if err := q.Assemble(true, x.body == nil, lim); err != nil {
+	if err := q.Assemble(true, x.body == nil || upgrade != "", lim); err != nil {
 		return err
 	}
 	if upgrade != "" {
