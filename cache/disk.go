@@ -34,25 +34,26 @@ type disk struct {
 	scratch []byte        // the keeper's, as is temps
 	temps   uint64        // unfinished files there were
 
-	mu        sync.Mutex // guards what follows; never held over anything slow
-	state     diskState
-	trouble   string // why it is not used, or not written; "" when all is well
-	size      int64
-	index     *diskIndex
-	seq       uint32
-	queue     []*write
-	spools    []*spool
-	aside     int64    // room that is set aside for them
-	later     []*write // those that have time, in the order in which they are due
-	queued    int64    // bytes of content in it
-	most      int64    // bound of that
-	pending   map[uint64][]*write
-	doomed    []fileName // files that have to go
-	waiters   []chan struct{}
-	forgotten map[uint64]bool // keys, while the directory is being read
-	owed      []*purge        // likewise
-	pause     time.Time       // until when nothing is written
-	ending    bool
+	mu         sync.Mutex // guards what follows; never held over anything slow
+	state      diskState
+	trouble    string // why it is not used, or not written; "" when all is well
+	size       int64
+	index      *diskIndex
+	seq        uint32
+	queue      []*write
+	spools     []*spool
+	spoolAfter time.Time // the next one may begin
+	aside      int64     // room that is set aside for them
+	later      []*write  // those that have time, in the order in which they are due
+	queued     int64     // bytes of content in it
+	most       int64     // bound of that
+	pending    map[uint64][]*write
+	doomed     []fileName // files that have to go
+	waiters    []chan struct{}
+	forgotten  map[uint64]bool // keys, while the directory is being read
+	owed       []*purge        // likewise
+	pause      time.Time       // until when nothing is written
+	ending     bool
 }
 
 // diskState is how far the disk tier is.

@@ -45,6 +45,17 @@ func (w faultyFile) Write(b []byte) (int, error) {
 	return w.file.Write(b)
 }
 
+func (w faultyFile) WriteAt(b []byte, at int64) (int, error) {
+	if w.f.stuck.Load() {
+		<-w.f.free
+	}
+	if w.f.room.Add(-int64(len(b))) < 0 {
+		w.f.room.Store(0)
+		return 0, syscall.ENOSPC
+	}
+	return w.file.WriteAt(b, at)
+}
+
 func newFaults() (*faults, *fileSystem) {
 	f := &faults{free: make(chan struct{})}
 	f.room.Store(1 << 40)
@@ -371,4 +382,47 @@ func BenchmarkDiskWrite(b *testing.B) {
 			}
 		})
 	}
+}
+
+// Readers of what is too large for memory wait for a disk that is stuck for a moment only, and then not at all.
+func TestStuckDiskAndTooLargeForMemory(t *testing.T) {
+	disked(t, func(t *testing.T, dir string) {
+		f, fs := newFaults()
+		c := onDisk(dir)
+		c.Memory, c.MaxObject = 1<<20, 8<<20
+		r := newRigWith(t, 1, c, Options{files: fs})
+		defer r.close()
+		synctest.Wait()
+		body := content(6 << 20)
+		r.origins(func(x *h1.Exchange) error {
+			p := &pieces{l: x.Loop}
+			for b := body; len(b) > 0; {
+				n := min(len(b), 60_000)
+				p.list, b = append(p.list, b[:n]), b[n:]
+			}
+			err := parseHead(x, fmt.Sprintf("HTTP/1.1 200 OK\nCache-Control: max-age=600\nContent-Length: %d", len(body)))
+			x.Resp.Body = p
+			return err
+		})
+		f.stuck.Store(true)
+		if a := r.get("/a"); a.body != body || a.took < spoolPatience(0) || a.took > 2*spoolPatience(int64(len(body))) {
+			t.Errorf("%d bytes in %v", len(a.body), a.took)
+		}
+		if a := r.get("/b"); a.body != body || a.took > 0 {
+			t.Errorf("%d bytes in %v", len(a.body), a.took)
+		}
+		f.stuck.Store(false)
+		close(f.free)
+		sleep(2 * slowTime)
+		if a := r.get("/c"); a.body != body {
+			t.Errorf("%d bytes in %v", len(a.body), a.took)
+		}
+		synctest.Wait()
+		if a := r.get("/c"); a.body != body || !strings.Contains(a.verdict(), "DISK") {
+			t.Errorf("%s", a.head)
+		}
+		if d := r.cache.Snapshot().Disk; d.Objects != 1 || r.cache.Stats.DiskDropped.Load() != 2 || r.cache.store.disk.Load().aside != 0 {
+			t.Errorf("%+v, %d dropped", d, r.cache.Stats.DiskDropped.Load())
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strconv"
+	"time"
 )
 
 // spool is an answer that is too large for memory, on its way to the disk while it comes: 64 KiB at a time, and never more than a few of these in
@@ -44,7 +45,7 @@ func (d *disk) spool(f *fill) *spool {
 	p := &spool{d: d, f: f, write: &write{fileName: fileNameOf(f.key, &f.entry.choice), key: f.key, memory: f.hash, entry: f.entry, begun: true, spooled: true}}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.state != diskReady || d.ending || d.paused() {
+	if d.state != diskReady || d.ending || d.paused() || time.Now().Before(d.spoolAfter) {
 		d.s.Stats.DiskDropped.Add(1)
 		return nil
 	}
@@ -74,11 +75,26 @@ func (p *spool) push(c []byte) {
 	}
 }
 
+// spoolPatience is how long the readers of one answer may have waited for the disk when they have so much of it: a moment, and what slows none
+// down below 256 MiB in a second. A disk that writes as fast as that keeps up with whatever readers there are.
+func spoolPatience(size int64) time.Duration {
+	return 50*time.Millisecond + time.Duration(size>>18)*time.Second>>10
+}
+
 // behind reports whether the disk should get a little time.
 func (p *spool) behind() bool {
 	p.d.mu.Lock()
 	defer p.d.mu.Unlock()
-	return !p.dead && p.lag > window
+	return !p.dead && p.lag > max(p.d.most/2, window)
+}
+
+// tooSlow ends a spool for which readers have waited long enough, and lets none begin for a while.
+func (p *spool) tooSlow() {
+	p.d.mu.Lock()
+	p.dead, p.chunks = true, nil
+	p.d.spoolAfter = time.Now().Add(slowTime)
+	p.d.mu.Unlock()
+	p.d.ring()
 }
 
 // finish says that all content was pushed, and what the answer is. mu of the fill's shard is held.

@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 	"io"
+	"time"
 
 	"gatehouse/backend/h1"
 	"gatehouse/backend/loop"
@@ -59,7 +60,9 @@ func (d *feeder) feed(wait bool) error {
 			}
 			d.room.Clear()
 			if d.f.ahead() {
-				d.room.Wait(d.loop, 0)
+				patience, since := d.f.patience(), d.loop.Now()
+				d.room.Wait(d.loop, patience)
+				d.f.hasWaited(patience, time.Duration(d.loop.Now()-since)*time.Millisecond)
 			}
 		}
 		if d.stop {

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"sync"
+	"time"
 
 	"gatehouse/backend/h1"
 	"gatehouse/backend/loop"
@@ -56,9 +57,11 @@ type fill struct {
 	err     error // why it failed
 	trailer *h1.Header
 	readers map[*ask]struct{}
-	waiting []*waiter // of those who wait for more
-	feeder  *feeder   // nil once it is over
-	starved bool      // the feeder waits for the slowest reader
+	waiting []*waiter     // of those who wait for more
+	feeder  *feeder       // nil once it is over
+	starved bool          // the feeder waits for the slowest reader, or for the disk
+	byDisk  bool          // for the disk, and there are readers
+	waited  time.Duration // so far, for that
 }
 
 // maxFills bounds the fills of one hash: one for each variant at most is of use.

@@ -3,6 +3,7 @@ package cache
 import (
 	"io"
 	"slices"
+	"time"
 
 	"gatehouse/backend/loop"
 )
@@ -98,8 +99,34 @@ func (f *fill) ahead() bool {
 		f.chunks = slices.Delete(f.chunks, 0, 1)
 		f.base += chunkSize
 	}
-	f.starved = f.size-slowest > window || len(f.readers) == 0 && f.spool != nil && f.spool.behind()
+	late := f.size-slowest > window
+	behind := f.spool != nil && f.spool.behind()
+	f.starved, f.byDisk = late || behind, behind && !late && len(f.readers) > 0
 	return f.starved
+}
+
+// patience is how long the feeder waits for room, 0 for as long as it takes.
+func (f *fill) patience() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.byDisk {
+		return 0
+	}
+	return max(spoolPatience(f.size)-f.waited, time.Millisecond)
+}
+
+// hasWaited notes that the feeder has waited with that patience. Readers do not wait for the disk again and again: then the answer is not
+// stored.
+func (f *fill) hasWaited(patience, d time.Duration) {
+	if patience == 0 {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.waited += d; f.waited >= spoolPatience(f.size) && f.spool != nil {
+		f.spool.tooSlow()
+		f.spool = nil
+	}
 }
 
 // caughtUp lets a feeder go on that has waited for the disk. From any goroutine.

@@ -183,3 +183,41 @@ func TestTruncatedAnswerIsNotRemembered(t *testing.T) {
 		}
 	}
 }
+
+// TestDiskOutlivesReloadAndRestart: the disk tier stays through a reload, with its new size, and is found again after a restart.
+func TestDiskOutlivesReloadAndRestart(t *testing.T) {
+	t.Parallel()
+	o, answers := numbered(t)
+	text := func(disk string) string {
+		return strings.Replace(cached("", o), "memory =", disk+"\n memory =", 1)
+	}
+	s := newLodge(t, text(`disk "DIR/kept" { size = "8MiB" }`))
+	const holder = "GET / HTTP/1.1\r\nHost: a.test\r\nCookie: SERVERID=A\r\n\r\n"
+	disk := func() *admin.Disk { return s.h.Status().Caches[0].Disk }
+	ready := func() bool { d := disk(); return d != nil && d.State == "ready" }
+	s.await("the disk tier is ready", ready)
+	s.client("www").ask(holder)
+	s.await("it is written", func() bool { return disk().Objects == 1 })
+	if o := s.reload(text(`disk "DIR/kept" { size = "4MiB" }`)); !o.Done {
+		t.Fatalf("%+v", o)
+	}
+	if d := disk(); !ready() || d.Objects != 1 || d.Size != 4<<20 || d.Path != s.path("kept") {
+		t.Errorf("after a reload: %+v", d)
+	}
+	s.end(0)
+	s.start()
+	s.await("the disk tier is ready again", ready)
+	list, err := s.h.List(admin.Listing{Prefix: "http://a.test/", Limit: 10})
+	if err != nil || len(list.Answers) != 1 || list.More || list.Answers[0].Tier != "disk" || list.Answers[0].URL != "http://a.test/" || list.Answers[0].Status != 200 || list.Answers[0].Size != 8 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if a := s.client("www").ask(holder); a.body != "answer 1" || !strings.HasSuffix(a.Get("Cache-Status"), "; detail=DISK") || answers.Load() != 1 {
+		t.Errorf("%s %q", a.head, a.body)
+	}
+	if done, err := s.h.Purge(admin.Purge{All: true}); err != nil || done.URLs != 1 || disk().Objects != 0 {
+		t.Errorf("%+v, %v, %+v", done, err, disk())
+	}
+	if o := s.reload(text("")); !o.Done || disk() != nil {
+		t.Errorf("%+v, %+v", o, disk())
+	}
+}
