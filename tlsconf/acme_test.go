@@ -80,8 +80,8 @@ func TestCertificateIsObtained(t *testing.T) {
 // TestUnknownNameIsAlert112: a name that nobody is in charge of is refused by its alert, and nothing is asked of the CA.
 func TestUnknownNameIsAlert112(t *testing.T) {
 	t.Parallel()
-	r := newACMERig(t, acmetest.Options{})
 	for _, issue := range []Issue{AtStart, OnFirstHandshake} {
+		r := newACMERig(t, acmetest.Options{})
 		c := r.block("one.test")
 		c.ACME.Issue = issue
 		r.serve(c)
@@ -91,9 +91,9 @@ func TestUnknownNameIsAlert112(t *testing.T) {
 				t.Errorf("%v %s: %v", issue, host, err)
 			}
 		}
-	}
-	r.await("one.test is good", func() bool { return r.trusted("one.test") })
-	if n := r.ca.Orders(); n != 1 {
-		t.Errorf("%d orders", n)
+		r.await("one.test is good", func() bool { return r.trusted("one.test") })
+		if n := r.ca.Orders(); n != 1 {
+			t.Errorf("%v: %d orders", issue, n)
+		}
 	}
 }

@@ -86,8 +86,9 @@ func (k *Keeper) why(p *policy, host string, f *Failure, said problem, refused b
 	}
 	if !refused {
 		_, isNet := errors.AsType[net.Error](err)
+		_, isFile := errors.AsType[*fs.PathError](err) // which has the methods of a net.Error too
 		switch {
-		case errors.Is(err, fs.ErrPermission), errors.Is(err, errStorage), strings.Contains(err.Error(), "storage check"):
+		case isFile, errors.Is(err, errStorage), strings.Contains(err.Error(), "storage check"):
 			return fmt.Sprintf("the state directory %s cannot be used: %v", k.o.StateDir, err)
 		case errors.Is(err, context.DeadlineExceeded), isNet:
 			return fmt.Sprintf("%s cannot be reached from here: %v", ca, root(err))
@@ -102,7 +103,7 @@ func (k *Keeper) why(p *policy, host string, f *Failure, said problem, refused b
 		if said.challenge == "" {
 			return fmt.Sprintf("%s has not accepted the request%s", ca, quote)
 		}
-		return fmt.Sprintf("%s asked %s and got the answer of somebody else%s%s", ca, where, k.addresses(host, said), quote)
+		return fmt.Sprintf("%s asked %s and did not get the right answer%s%s", ca, where, k.addresses(host, said), quote)
 	case "tls":
 		return fmt.Sprintf("%s met an error in TLS at %s%s%s", ca, where, k.addresses(host, said), quote)
 	case "dns":

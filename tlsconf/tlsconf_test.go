@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -22,7 +23,14 @@ import (
 	"gatehouse/tlsconf/acmetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, acmetest.Leaks()...) }
+// TestMain lets more tests run at once than there are processors: most of them wait for a CA.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.fuzz").Value.String() == "" { // there it counts the workers
+		flag.Set("test.parallel", "8")
+	}
+	goleak.VerifyTestMain(m, acmetest.Leaks()...)
+}
 
 // still is a watch that sees nothing.
 func still(ctx context.Context, _ []string, _ func()) error {
