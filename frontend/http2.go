@@ -239,7 +239,7 @@ func (h *http2) fail(err error) {
 	if e, ok := errors.AsType[*h2.Error](err); ok {
 		h.front().Stats.Bad.Add(1)
 		h.goAway(h.last, e.Code)
-	} else if !errors.Is(err, io.EOF) && !errors.Is(err, loop.ErrClosed) {
+	} else if errors.Is(err, os.ErrDeadlineExceeded) && !h.farewell {
 		h.goAway(h.last, h2.NoError)
 	} else if !h.farewell {
 		err = errLeft

@@ -3,7 +3,9 @@ package house_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -109,12 +111,17 @@ func (r *rig) silent() *h2peer {
 		}
 		nc = tc
 	}
-	p := &h2peer{TB: r.TB, nc: nc, fr: http2.NewFramer(nc, nc)}
+	p := &h2peer{TB: r.TB, nc: nc}
+	p.init()
+	return p
+}
+
+func (p *h2peer) init() {
+	p.fr = http2.NewFramer(p.nc, p.nc)
 	p.fr.AllowIllegalWrites = true
 	p.fr.SetMaxReadFrameSize(1 << 20)
 	p.enc = hpack.NewEncoder(&p.buf)
 	p.dec = hpack.NewDecoder(4096, nil)
-	return p
 }
 
 func (p *h2peer) begin(settings ...http2.Setting) {
@@ -289,4 +296,10 @@ func (r *rig) both() *http.Client {
 	}
 	r.Cleanup(t.CloseIdleConnections)
 	return &http.Client{Transport: t, Timeout: patience}
+}
+
+// acceptOf is what a server answers to a Sec-WebSocket-Key (RFC 6455 4.2.2).
+func acceptOf(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
