@@ -18,14 +18,17 @@ import (
 // errNotRoot is why a process cannot become somebody else.
 var errNotRoot = errors.New("only root can become another user: start gatehouse as root, or as that user, or leave global.user out")
 
-// becoming returns what the house calls when everything is open, nil when the process stays who it is.
+// becoming returns what the house calls when everything is open, nil when the process stays who it is. The error has its exit code.
 func becoming(f *config.File, configs []string, log *zap.Logger) (func() error, error) {
 	a, err := f.Global.Account()
-	if a == nil || err != nil {
-		return nil, err
+	if err != nil {
+		return nil, &failure{exitInvalid, err}
+	}
+	if a == nil {
+		return nil, nil
 	}
 	if os.Geteuid() != 0 && os.Geteuid() != a.UID {
-		return nil, fmt.Errorf("user %q: %w", a.Name, errNotRoot)
+		return nil, failed(fmt.Errorf("user %q: %w", a.Name, errNotRoot))
 	}
 	return func() error {
 		if os.Geteuid() == 0 {

@@ -102,7 +102,7 @@ func serve(c *cobra.Command, file *config.File, flags *configFlags, takeover boo
 	}
 	opened, err := becoming(file, flags.paths, log)
 	if err != nil {
-		return failed(err)
+		return err
 	}
 	left := make(chan struct{})
 	h, err := house.New(file, house.Options{
