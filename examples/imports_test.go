@@ -30,13 +30,15 @@ func mayImport(pkg, what string, test bool) string {
 		return "rooms never import one another"
 	case own && what == "backend/h1" && pkg == "backend/loop":
 		return "the engine knows nothing of HTTP"
-	case own && strings.HasPrefix(pkg, "backend/") && what != "backend/h1" && what != "backend/loop":
+	case own && what == "backend/h2" && (pkg == "backend/h1" || pkg == "backend/loop"):
+		return "the engine and HTTP/1 know nothing of HTTP/2"
+	case own && strings.HasPrefix(pkg, "backend/") && what != "backend/h1" && what != "backend/loop" && what != "backend/h2":
 		return "the engine and the wire know nothing of what is built on them"
 	case own && what == "cmd/gatehouse/house" && pkg != "cmd/gatehouse" && pkg != "examples" && !(test && pkg == what):
 		return "the house is opened by the verbs of the command alone"
 	case std, test && !own:
 		return ""
-	case (pkg == "backend/h1" || pkg == "backend/loop") && !own:
+	case (pkg == "backend/h1" || pkg == "backend/h2" || pkg == "backend/loop") && !own:
 		return "the engine and the wire need the standard library alone"
 	case strings.Contains(what, "/hcl/") && pkg != "cmd/gatehouse/config" && pkg != "cmd/gatehouse/convert":
 		return "HCL is known to config and convert alone"
@@ -78,7 +80,7 @@ func TestImportRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pkg := range []string{"backend", "backend/h1", "backend/loop", "frontend", "tlsconf", "cmd/gatehouse/config", "examples"} {
+	for _, pkg := range []string{"backend", "backend/h1", "backend/h2", "backend/loop", "frontend", "tlsconf", "cmd/gatehouse/config", "examples"} {
 		if !found[pkg] {
 			t.Errorf("there is no package in %s: has it moved?", pkg)
 		}
@@ -102,6 +104,12 @@ func TestImportRulesSayNo(t *testing.T) {
 		{"backend/h1", "gatehouse/backend/loop", false, true},
 		{"backend/h1", "gatehouse/backend", false, false},
 		{"backend/h1", "golang.org/x/net/http2", false, false},
+		{"backend/h1", "gatehouse/backend/h2", false, false},
+		{"backend/h2", "gatehouse/backend/h1", false, true},
+		{"backend/h2", "golang.org/x/net/http2", false, false},
+		{"backend/h2", "golang.org/x/net/http2", true, true},
+		{"backend", "gatehouse/backend/h2", false, true},
+		{"frontend", "gatehouse/backend/h2", false, true},
 		{"backend/h1", "go.uber.org/goleak", true, true},
 		{"backend/loop", "gatehouse/backend/h1", false, false},
 		{"backend/loop", "golang.org/x/sys/unix", false, false},

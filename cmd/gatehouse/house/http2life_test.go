@@ -236,6 +236,8 @@ func TestHTTP2WebSocket(t *testing.T) {
 		c.headers(1, false, ":method: CONNECT", ":protocol: websocket", ":scheme: http", ":authority: a.test", ":path: /chat", "sec-websocket-version: 13", "sec-websocket-protocol: chat")
 		c.heads(1)
 		sent := strings.Repeat("some frame ", 10_000) // the window that the house begins with holds it
+		c.fr.WriteWindowUpdate(0, 1<<30)
+		c.fr.WriteWindowUpdate(1, 1<<30)
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			for b := sent; len(b) > 0; {
@@ -245,8 +247,6 @@ func TestHTTP2WebSocket(t *testing.T) {
 			}
 			c.fr.WriteData(1, true, nil)
 		})
-		c.fr.WriteWindowUpdate(0, 1<<30)
-		c.fr.WriteWindowUpdate(1, 1<<30)
 		_, got := c.response(1)
 		wg.Wait()
 		if got != sent+"bye" {
