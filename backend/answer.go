@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/backend/h1"
+	"gatehouse/backend/h2"
 	"gatehouse/backend/loop"
 )
 
@@ -20,9 +21,12 @@ type answer struct {
 
 	srv      *server
 	c        *conn
-	reused   bool // c had carried requests before
-	fresh    bool // an idle connection turned out to be dead: the next one must be new
-	unsent   bool // not a byte of the request was taken by the kernel
+	s        *call  // in the place of c where HTTP/2 is spoken
+	joining  bool   // waits for a link that is being made
+	replay   []byte // the whole content of the request, while it may have to be sent again; nil for none
+	reused   bool   // c had carried requests before
+	fresh    bool   // an idle connection turned out to be dead: the next one must be new
+	unsent   bool   // not a byte of the request was taken by the kernel
 	up       upload
 	content  *h1.Content // of the response, nil for none and once all of it is here
 	piece    []byte      // the memory of the last piece, which outlives the connection's part in the exchange
@@ -68,6 +72,8 @@ func (a *answer) cut() {
 		a.pause.Set(a.x.Loop)
 	case a.making != nil:
 		a.making.Close()
+	case a.s != nil:
+		a.s.k.breakOff(a.s, h2.Cancel, errGone)
 	case a.c != nil && !a.settled:
 		a.c.C.Close()
 	}
@@ -81,8 +87,8 @@ type watch struct{ a *answer }
 func (w *watch) Run() {
 	a := w.a
 	switch {
-	case a.x == nil || a.x.Client == nil || a.c == nil && a.making == nil: // the exchange is over
-	case a.x.Client.Broken(), a.making != nil && a.x.Client.Hup() && a.p.c.AbortOnClose:
+	case a.x == nil || a.x.Client == nil || a.c == nil && a.s == nil && a.making == nil && !a.joining: // the exchange is over
+	case a.x.Client.Broken(), (a.making != nil || a.joining) && a.x.Client.Hup() && a.p.c.AbortOnClose:
 		a.cut()
 	default:
 		a.x.Client.Watch(w)
@@ -92,6 +98,9 @@ func (w *watch) Run() {
 // finish ends the answer: whatever is still under way with the server is cut short. It may park.
 func (a *answer) finish() {
 	a.leave()
+	if a.replay != nil {
+		a.x.Loop.PutSmall(a.replay)
+	}
 	a.p.Stats.Active.Add(-1)
 	a.x.Cancel = nil
 	r := a.p.rooms[a.x.Loop.ID]
@@ -108,7 +117,12 @@ func (a *answer) abandon() {
 	if a.x.Client != nil {
 		a.x.Client.Watch(nil)
 	}
-	if a.c != nil {
+	switch {
+	case a.s != nil:
+		a.up.stop = true
+		a.s.k.quit(a.s, h2.Cancel)
+		a.srv.active.Add(-1)
+	case a.c != nil:
 		a.up.stop = true
 		a.c.C.Close()
 		a.srv.active.Add(-1)
@@ -117,6 +131,10 @@ func (a *answer) abandon() {
 
 // leave lets go of the server. A connection whose exchange is not complete is closed. It may park.
 func (a *answer) leave() {
+	if a.s != nil {
+		a.part()
+		return
+	}
 	if a.c == nil {
 		return
 	}
@@ -127,6 +145,12 @@ func (a *answer) leave() {
 	if a.piece != nil {
 		a.x.Loop.PutBuf(a.piece)
 	}
+	a.quiet()
+	a.c, a.content, a.piece, a.trailer, a.settled = nil, nil, nil, nil, false
+}
+
+// quiet ends the upload, and gives the place on the server back. It may park.
+func (a *answer) quiet() {
 	if cl := a.x.Client; cl != nil {
 		cl.Watch(nil)
 	}
@@ -144,7 +168,6 @@ func (a *answer) leave() {
 	a.up = upload{}
 	a.x.Note.SrvConn, a.x.Note.BeConn = int(a.srv.active.Load()), int(a.p.Stats.Active.Load())
 	a.p.release(a.srv)
-	a.c, a.content, a.piece, a.trailer, a.settled = nil, nil, nil, nil, false
 }
 
 // touched reports whether content of the request was taken: then the request cannot be sent again.
@@ -236,22 +259,30 @@ func (a *answer) hear() error {
 		case r.Status == 101:
 			return nil
 		}
-		tell := x.Inform != nil
-		if r.Status == 100 {
-			tell = tell && x.Req.Continue && !a.up.told
-			a.up.proceed(x.Loop)
+		if err := a.interim(r); err != nil {
+			return err
 		}
-		if tell {
-			if err := a.inform(r); err != nil {
-				return err
-			}
-		}
-		r.Header.Reset()
 		if !a.up.running {
 			a.c.C.SetReadTimeout(a.p.t.Server)
 		}
 	}
 	return &h1.Error{Status: 502, Side: h1.ByServer, Err: errInterim, Cause: 'P', State: 'H'}
+}
+
+// interim takes an interim response: the client is told, unless it does not want to know.
+func (a *answer) interim(r *h1.Response) error {
+	tell := a.x.Inform != nil
+	if r.Status == 100 {
+		tell = tell && a.x.Req.Continue && !a.up.told
+		a.up.proceed(a.x.Loop)
+	}
+	if tell {
+		if err := a.inform(r); err != nil {
+			return err
+		}
+	}
+	r.Header.Reset()
+	return nil
 }
 
 // inform hands an interim response to the client, one at a time: the upload may have one to tell too.
@@ -290,7 +321,7 @@ func (a *answer) failed(err error) error {
 	if he.Side == h1.ByServer {
 		if !he.Reused || !a.reused {
 			a.srv.stats.Failed.Add(1)
-		} else { // it had merely ended an idle connection
+		} else if a.c != nil { // it had merely ended an idle connection
 			a.c.forsaken(a.x.Loop)
 		}
 		if _, ok := he.Err.(*serverError); !ok {
@@ -325,14 +356,16 @@ func (a *answer) accept() error {
 		a.finish()
 		return nil
 	}
-	a.content = a.c.Content()
+	if a.c != nil {
+		a.content = a.c.Content()
+	}
 	r.Body = a
 	return nil
 }
 
 // settle gives the connection back, if it can carry another request, as soon as the response is here: the client may take its time.
 func (a *answer) settle() {
-	if a.settled {
+	if a.settled || a.s != nil {
 		return
 	}
 	a.settled = true
@@ -351,6 +384,9 @@ func (a *answer) settle() {
 
 // Next is h1.Body's.
 func (a *answer) Next(wait bool) (h1.Piece, error) {
+	if a.s != nil {
+		return a.listen(wait)
+	}
 	if a.content == nil {
 		return h1.Piece{}, io.EOF
 	}
@@ -360,25 +396,36 @@ func (a *answer) Next(wait bool) (h1.Piece, error) {
 	case err == nil, err == io.EOF:
 		a.settle()
 	default:
-		switch {
-		case a.up.err != nil && !a.up.lenient:
-			return p, a.up.err
-		case a.cancelled:
-			return p, gone('D')
-		}
-		if he, ok := errors.AsType[*h1.Error](err); ok {
-			a.srv.stats.Failed.Add(1)
-			he.Err = &serverError{a.srv, "answer of", he.Err}
-			if he.Cause == 0 {
-				he.Cause = 'S'
-			}
-		}
+		err = a.torn(err)
 	}
 	return p, err
 }
 
+// torn completes an error in the middle of the server's answer.
+func (a *answer) torn(err error) error {
+	switch {
+	case a.up.err != nil && !a.up.lenient:
+		return a.up.err
+	case a.cancelled:
+		return gone('D')
+	}
+	if he, ok := errors.AsType[*h1.Error](err); ok {
+		a.srv.stats.Failed.Add(1)
+		he.Err = &serverError{a.srv, "answer of", he.Err}
+		if he.Cause == 0 {
+			he.Cause = 'S'
+		}
+	}
+	return err
+}
+
 // Trailer is h1.Body's.
-func (a *answer) Trailer() *h1.Header { return a.trailer }
+func (a *answer) Trailer() *h1.Header {
+	if a.s != nil && a.s.trailed {
+		return &a.s.trailer
+	}
+	return a.trailer
+}
 
 // Close is h1.Body's.
 func (a *answer) Close() {

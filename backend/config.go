@@ -119,6 +119,15 @@ type Server struct {
 	// Checks of the server's own port announce themselves likewise. Without it, no such line is sent.
 	SendProxy ProxyVersion `hcl:"send_proxy,optional"`
 
+	// Protocol is the version of HTTP that the server is spoken to in: "http/1.1"; "h2", HTTP/2, which servers of gRPC want; or "auto", which leaves
+	// the choice to the server in the TLS handshake. "h2" is spoken at once where there is no TLS, and under TLS the server must
+	// choose it: one that does not is not reached. Many requests share a connection then, and max_connections counts them, not
+	// connections. A WebSocket goes to the server by HTTP/1.1, on a connection of its own. Checks "http" speak the server's version.
+	//
+	// A call of gRPC may be silent for as long as its client likes while it is still sending, and for the tunnel timeout once the server
+	// has begun to answer.
+	Protocol Protocol `hcl:"protocol,optional" default:"http/1.1"`
+
 	// TLS encrypts what is sent to the server. Without it, the server is spoken to in the clear.
 	TLS *ServerTLS `hcl:"tls,block"`
 
@@ -139,6 +148,35 @@ const (
 	Drain
 	Maint
 )
+
+// Protocol is the version of HTTP that a server is spoken to in.
+type Protocol uint8
+
+// The protocols of servers.
+const (
+	ProtocolHTTP1 Protocol = iota
+	ProtocolHTTP2
+	ProtocolAuto
+)
+
+// What the versions are called in a TLS handshake (RFC 7301 6).
+const (
+	protocolH1 = "http/1.1"
+	protocolH2 = "h2"
+)
+
+// offers returns what the server is offered in a TLS handshake.
+func (s *Server) offers(mode h1.Mode) []string {
+	switch {
+	case mode != h1.HTTP:
+		return nil
+	case s.Protocol == ProtocolHTTP2:
+		return []string{protocolH2}
+	case s.Protocol == ProtocolAuto:
+		return []string{protocolH2, protocolH1}
+	}
+	return []string{protocolH1}
+}
 
 // Cookie is persistence by a cookie.
 type Cookie struct {
@@ -178,6 +216,16 @@ type Cookie struct {
 
 	// MaxLife makes a cookie void that long after it was first given. Insert mode only.
 	MaxLife time.Duration `hcl:"max_life,optional"`
+
+	// Signed sends an HMAC (RFC 2104, SHA-256) in the place of the server's value, so that clients cannot choose their server, and do
+	// not learn its name: only a value they were given counts. The dates of max_idle and max_life are not signed. Whoever hands his cookie
+	// to others still takes them to his server.
+	Signed bool `hcl:"signed,optional"`
+
+	// Secret is the key that signs, of 16 characters or more. Instances of gatehouse that serve the same clients need the same one. Better
+	// not written into the file: env("COOKIE_SECRET"), file("cookie.key"). Without it, gatehouse makes a key of its own and keeps it in
+	// state_dir.
+	Secret string `hcl:"secret,optional"`
 }
 
 // SetDefaults is called before the block is read: Indirect and NoCache default to true. Check takes them back in

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"crypto/tls"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,9 @@ type home struct {
 	srv  *server
 	idle *conn // the most recently used one first
 	n    atomic.Int32
+
+	links      []*link // of HTTP/2
+	plainUntil int64   // Loop.Now, until when a server that may choose has chosen HTTP/1
 }
 
 // maxIdle is how many idle connections a server keeps on one loop, idleTime how long. Most servers end them sooner, and
@@ -41,6 +45,13 @@ const freshness = time.Second
 // Servers that mean to end one say so (RFC 9112 9.6: "SHOULD send"); from those that do not, even a fresh connection is
 // no safe one, and one in some thousand requests would be lost on it.
 const haste = time.Minute
+
+// conn makes a connection on which HTTP/1 is spoken of what was dialled.
+func (h *home) conn(lc *loop.Conn, t *tls.Conn, w purpose) *conn {
+	c := &conn{home: h, purpose: w}
+	c.Init(lc, t, h1.ByServer)
+	return c
+}
 
 // take removes the most recently used idle connection that is good for w and returns it, nil when there is none that fits.
 func (h *home) take(l *loop.Loop, w purpose, repeatable bool) *conn {

@@ -40,30 +40,42 @@ func (s *server) portless() bool { return s.c.Address.Port() == 0 && s.c.Address
 
 var errNoPort = errors.New("neither the server nor the place where the client came in has a port")
 
-// dial makes a new connection, tells the server whom it is for, and does the TLS handshake, all within the connect timeout. Until it is ready it
-// is also in *making, and closing it there gives it up. It parks.
+// dial makes a new connection for HTTP/1. Until it is ready it is also in *making, and closing it there gives it up. It parks.
 func (p *Pool) dial(l *loop.Loop, srv *server, w purpose, making **loop.Conn) (*conn, error) {
+	under := srv.tls.Load()
+	if under != nil && srv.c.Protocol != ProtocolHTTP1 {
+		under = under.Clone()
+		under.NextProtos = []string{protocolH1}
+	}
+	lc, t, err := p.reach(l, srv, w, under, making)
+	if err != nil {
+		return nil, err
+	}
+	return srv.homes[l.ID].conn(lc, t, w), nil
+}
+
+// reach connects to a server, tells it whom the connection is for, and does the TLS handshake, all within the connect timeout. Until it is
+// ready the connection is also in *making, and closing it there gives it up. It parks.
+func (p *Pool) reach(l *loop.Loop, srv *server, w purpose, under *tls.Config, making **loop.Conn) (*loop.Conn, *tls.Conn, error) {
 	began := l.Now()
 	to := srv.address()
 	if srv.portless() {
 		if to = to.WithPort(w.port); w.port == 0 {
-			return nil, errNoPort
+			return nil, nil, errNoPort
 		}
 	}
 	lc, err := p.o.Dial(l, loop.Dial{To: to, From: srv.c.Source, Timeout: p.t.Connect, Making: making})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	c := &conn{home: srv.homes[l.ID], purpose: w}
 	*making = lc
 	defer func() { *making = nil }()
-	t, err := greet(lc, srv.c.SendProxy, w.from, w.to, srv.tls.Load(), remaining(l, began, p.t.Connect))
+	t, err := greet(lc, srv.c.SendProxy, w.from, w.to, under, remaining(l, began, p.t.Connect))
 	if err != nil {
 		lc.Close()
-		return nil, err
+		return nil, nil, err
 	}
-	c.Init(lc, t, h1.ByServer)
-	return c, nil
+	return lc, t, nil
 }
 
 // remaining returns what is left of d since began, at least a millisecond; d itself where it is no limit.

@@ -78,6 +78,7 @@ var (
 	cookieModes = []string{Insert: "insert", Prefix: "prefix", Rewrite: "rewrite", Passive: "passive"}
 	sameSites   = []string{Lax: "lax", Strict: "strict", None: "none"}
 	checkKinds  = []string{CheckHTTP: "http", CheckTCP: "tcp", CheckTLS: "tls"}
+	protocols   = []string{ProtocolHTTP1: protocolH1, ProtocolHTTP2: protocolH2, ProtocolAuto: "auto"}
 	onFails     = []string{OnFailDown: "down", OnFailDrain: "drain"}
 )
 
@@ -117,6 +118,12 @@ func (f OnFail) String() string { return word(f, onFails) }
 
 // UnmarshalText reads "down" or "drain".
 func (f *OnFail) UnmarshalText(text []byte) error { return choose(f, "on_fail", text, onFails) }
+
+// String returns the word of the configuration.
+func (p Protocol) String() string { return word(p, protocols) }
+
+// UnmarshalText reads "http/1.1", "h2" or "auto".
+func (p *Protocol) UnmarshalText(text []byte) error { return choose(p, "protocol", text, protocols) }
 
 // String returns s as a configuration spells it: "200", "2xx" or "200-399".
 func (s Statuses) String() string {

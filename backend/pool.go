@@ -31,6 +31,8 @@ type Options struct {
 	Log *zap.Logger
 	// Probes are the checks of other pools, to share those that are the same. nil: there are none.
 	Probes *Probes
+	// CookieKey signs cookies that are to be signed and have no secret of their own.
+	CookieKey []byte
 	// Former is the pool of this name in the configuration before. Servers that are in both go on counting where they are, and those with
 	// the same checks keep their health. nil: there was none.
 	Former *Pool
@@ -69,7 +71,11 @@ type Pool struct {
 }
 
 // room is what a pool owns on one loop.
-type room struct{ free []*answer }
+type room struct {
+	free  []*answer
+	calls []*call
+	parts [][]byte // for the content of calls
+}
 
 // New makes a pool of its configuration. Servers with a check take no requests until Start has had them checked once.
 func New(c *Config, o Options) (*Pool, error) {
@@ -105,7 +111,7 @@ func New(c *Config, o Options) (*Pool, error) {
 			if len(s.TLS.files()) > 0 {
 				srv.watch = newTLSWatch(p, srv)
 			}
-			t, err := s.TLS.client(s.Address.Host, c.Mode)
+			t, err := s.TLS.client(s.Address.Host, s.offers(c.Mode))
 			if err != nil {
 				return nil, fmt.Errorf("server %s: %w", s.Name, err)
 			}
@@ -120,7 +126,7 @@ func New(c *Config, o Options) (*Pool, error) {
 		values = append(values, p.servers[i].value())
 	}
 	if c.Cookie != nil {
-		p.cookie = newPersistence(c.Cookie, values)
+		p.cookie = newPersistence(c.Cookie, values, o.CookieKey)
 	}
 	p.forward = newForward(c.Forwardfor)
 	p.request, p.answers = h1.NewRules(c.RequestHeaders), h1.NewRules(c.ResponseHeaders)

@@ -65,7 +65,11 @@ func (a *answer) ask() error {
 		if a.cancelled { // meanwhile
 			return gone('H')
 		}
-		err = a.talk()
+		if a.s != nil {
+			err = a.converse()
+		} else {
+			err = a.talk()
+		}
 		if err == nil {
 			return nil
 		}
@@ -215,6 +219,11 @@ func (a *answer) connect(srv *server) error {
 	x.Note.Server = srv.c.Name
 	srv.stats.Requests.Add(1)
 	w := srv.purpose(x)
+	if srv.c.Protocol != ProtocolHTTP1 && x.Req.Upgrade == "" {
+		if err, plain := a.join(srv, w); !plain {
+			return err
+		}
+	}
 	if !a.fresh {
 		if c := srv.homes[x.Loop.ID].take(x.Loop, w, repeatable(x.Req.Method)); c != nil {
 			a.c, a.reused = c, true

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"crypto/tls"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -66,5 +67,8 @@ func (s *server) closeIdle(l *loop.Loop) {
 	for c := h.idle; c != nil; c = h.idle {
 		h.remove(c)
 		c.Close()
+	}
+	for _, k := range slices.Clone(h.links) {
+		k.retire()
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"time"
 
-	"gatehouse/backend/h1"
 	"gatehouse/backend/loop"
 )
 
@@ -121,8 +120,9 @@ func (t *ServerTLS) Check(bad func(field any, problem, remedy string)) {
 	}
 }
 
-// client returns the configuration of connections to a server, which all of them share. host is the name in its address, "" for none.
-func (t *ServerTLS) client(host string, mode h1.Mode) (*tls.Config, error) {
+// client returns the configuration of connections to a server, which all of them share. host is the name in its address, "" for none;
+// protocols is what is offered to it, nil for nothing.
+func (t *ServerTLS) client(host string, protocols []string) (*tls.Config, error) {
 	pool, fault := t.authorities()
 	if fault != nil {
 		return nil, fault
@@ -144,12 +144,10 @@ func (t *ServerTLS) client(host string, mode h1.Mode) (*tls.Config, error) {
 		InsecureSkipVerify:          !t.Verify,
 		ClientSessionCache:          tls.NewLRUClientSessionCache(resumable),
 		DynamicRecordSizingDisabled: true, // what goes out is gathered already
+		NextProtos:                  protocols,
 	}
 	if c.ServerName == "" {
 		c.ServerName = host
-	}
-	if mode == h1.HTTP {
-		c.NextProtos = []string{"http/1.1"}
 	}
 	return c, nil
 }

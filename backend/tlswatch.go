@@ -67,7 +67,7 @@ func (w *tlsWatch) look() {
 	}
 	w.read = now
 	log := w.p.o.Log.With(zap.String("server", w.p.c.Name+"/"+w.s.c.Name))
-	t, err := w.s.c.TLS.client(w.s.c.Address.Host, w.p.c.Mode)
+	t, err := w.s.c.TLS.client(w.s.c.Address.Host, w.s.c.offers(w.p.c.Mode))
 	if err != nil {
 		log.Error("the changed files of a server's tls block are not usable; what was read before counts on", zap.Error(err))
 		return

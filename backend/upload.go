@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"gatehouse/backend/h1"
+	"gatehouse/backend/h2"
 	"gatehouse/backend/loop"
 )
 
@@ -12,6 +13,9 @@ import (
 type upload struct {
 	a       *answer
 	head    []byte
+	first   h1.Piece // of the content, where it was taken already
+	begun   bool     // it was
+	fault   error    // and that is what came of it
 	running bool
 	stop    bool
 	touched bool // content was taken from the client
@@ -43,19 +47,32 @@ func (u *upload) Run() {
 		}
 		u.cut = !whole
 		u.running = false
-		if u.cut && u.err != nil && !u.lenient {
+		switch {
+		case a.s != nil:
+			if u.cut && u.err != nil && !u.lenient {
+				a.s.k.breakOff(a.s, h2.Cancel, u.err)
+			}
+			a.s.more.Set(l) // the server's time begins
+		case u.cut && u.err != nil && !u.lenient:
 			a.c.C.Close()
 		}
 		u.done.Set(l)
 	}()
-	err := u.send()
-	l.PutSmall(u.head)
+	var err error
+	if a.s != nil {
+		err = u.push()
+	} else {
+		err = u.send()
+		l.PutSmall(u.head)
+	}
 	returned, whole = true, err == nil
 	if !whole && !u.stop {
 		u.fail(err)
 	}
-	a.c.Patience = a.p.t.Server
-	a.c.C.SetReadTimeout(a.p.t.Server)
+	if a.c != nil {
+		a.c.Patience = a.p.t.Server
+		a.c.C.SetReadTimeout(a.p.t.Server)
+	}
 }
 
 // fail judges what ended the sending.
@@ -80,22 +97,45 @@ func (u *upload) send() error {
 	a := u.a
 	x := a.x
 	s := h1.Sender{Conn: &a.c.Conn, Head: u.head, Chunked: x.Req.Length < 0, Patience: a.p.t.Server, Stop: &u.stop}
-	if r, ok := x.Req.Body.(interface{ Ready() bool }); x.Req.Continue && !(ok && r.Ready()) {
+	if u.asks() {
 		if err := s.Send(nil); err != nil {
 			return err
 		}
-		if !u.may.Wait(x.Loop, continueTime) && !u.stop && x.Inform != nil {
-			u.told = true
-			if err := a.inform(&h1.Response{Status: 100, Reason: []byte("Continue")}); err != nil {
-				return err
-			}
-		}
-		if u.stop {
-			return h1.ErrStopped
+		if err := u.ask(); err != nil {
+			return err
 		}
 	}
 	u.touched = true
-	err := s.Send(x.Req.Body)
+	err := s.Send(a.wish())
 	x.Note.BytesIn += s.Sent
 	return err
+}
+
+// asks reports whether the server is to say first that it wants the content.
+func (u *upload) asks() bool {
+	r, ok := u.a.x.Req.Body.(interface{ Ready() bool })
+	return u.a.x.Req.Continue && !(ok && r.Ready())
+}
+
+// ask waits until the server wants the content, or is taken to want it.
+func (u *upload) ask() error {
+	x := u.a.x
+	if !u.may.Wait(x.Loop, continueTime) && !u.stop && x.Inform != nil {
+		u.told = true
+		if err := u.a.inform(&h1.Response{Status: 100, Reason: []byte("Continue")}); err != nil {
+			return err
+		}
+	}
+	if u.stop {
+		return h1.ErrStopped
+	}
+	return nil
+}
+
+// wish returns the content of the request.
+func (a *answer) wish() h1.Body {
+	if a.replay != nil {
+		return &h1.Static{B: a.replay}
+	}
+	return a.x.Req.Body
 }

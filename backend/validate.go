@@ -15,6 +15,10 @@ const (
 	longestValidity = (1<<31 - 1) * time.Second // of max_idle and max_life
 )
 
+// shortestSecret is how many characters the secret of a signed cookie has at least: who has a cookie can try secrets as fast as his
+// machines are.
+const shortestSecret = 16
+
 // Check reports what a backend cannot work with.
 func (c *Config) Check(bad func(field any, problem, remedy string)) {
 	if len(c.Servers) == 0 {
@@ -25,6 +29,11 @@ func (c *Config) Check(bad func(field any, problem, remedy string)) {
 	}
 	if c.Mode == h1.TCP {
 		c.checkTCP(bad)
+	}
+	for _, s := range c.Servers {
+		if s.Protocol != ProtocolHTTP1 && c.Mode == h1.TCP {
+			bad(&s.Protocol, fmt.Sprintf(`protocol %q in mode "tcp"`, s.Protocol), `In mode "tcp" nobody reads what is inside a connection: clients and servers speak what they like. Leave it out.`)
+		}
 	}
 	c.RequestHeaders.CheckRequest(h1.InBackend, bad)
 	c.ResponseHeaders.CheckResponse(bad)
@@ -127,6 +136,9 @@ func (s *Server) Check(bad func(field any, problem, remedy string)) {
 	if t := s.TLS; t != nil && t.Verify && t.ServerName == "" && s.Address.Path != "" {
 		bad(t, "tls to a unix socket without server_name", "Nobody knows which name the server's certificate should be for. Add server_name, or verify = false.")
 	}
+	if s.Protocol == ProtocolAuto && s.TLS == nil {
+		bad(&s.Protocol, `protocol "auto" without tls`, `The choice is made in the TLS handshake. Add a tls block, or write "http/1.1" or "h2".`)
+	}
 	if s.MaxConnections < 0 {
 		bad(&s.MaxConnections, "max_connections is negative", "0 is no limit.")
 	}
@@ -159,6 +171,15 @@ func (c *Cookie) Check(bad func(field any, problem, remedy string)) {
 	}
 	c.checkAge(&c.MaxIdle, "max_idle", bad)
 	c.checkAge(&c.MaxLife, "max_life", bad)
+	switch {
+	case c.Signed && c.Mode == Passive:
+		bad(&c.Signed, "a signed cookie in mode passive", "Nobody signs it: the application sets it, and is not to know the key. Leave signed out.")
+	case c.Secret == "":
+	case !c.Signed:
+		bad(&c.Secret, "secret without signed", "It is the key of a signed cookie: write signed = true, or leave it out.")
+	case len(c.Secret) < shortestSecret:
+		bad(&c.Secret, fmt.Sprintf("a secret of %d characters", len(c.Secret)), fmt.Sprintf("Who can guess it can sign: take %d characters or more, such as those of \"openssl rand -hex 32\".", shortestSecret))
+	}
 	for i, d := range c.Domain {
 		if fault := domainFault(d); fault != "" {
 			bad(&c.Domain[i], fmt.Sprintf("domain %q: %s", d, fault), `Write a name such as "example.com".`)
