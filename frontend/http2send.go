@@ -40,8 +40,10 @@ func (s *stream) send(e *exchange, f *Frontend) (goOn bool, err error) {
 	if none {
 		return true, nil
 	}
-	if u := x.Resp.Header.GetName("priority"); u != nil && !p.Last {
-		s.hurry(h2.ParsePriority(u)) // the server knows better (RFC 9218 8)
+	if !p.Last {
+		if u := x.Resp.Header.GetName("priority"); u != nil {
+			s.hurry(h2.ParsePriority(u)) // the server knows better (RFC 9218 8)
+		}
 	}
 	for {
 		switch {

@@ -61,5 +61,11 @@ func (c *logClock) make(unix int64) *second {
 	return s
 }
 
-// appendInt appends n in decimal.
-func appendInt[N int | int64](dst []byte, n N) []byte { return strconv.AppendInt(dst, int64(n), 10) }
+// appendInt appends n in decimal. Most numbers of a line have one digit; without asking for that first, strconv takes 3 % of a cache hit over
+// HTTP/2.
+func appendInt[N int | int64](dst []byte, n N) []byte {
+	if n >= 0 && n <= 9 {
+		return append(dst, byte('0'+n))
+	}
+	return strconv.AppendInt(dst, int64(n), 10)
+}

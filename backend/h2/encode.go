@@ -40,11 +40,15 @@ func AppendField(dst []byte, id h1.Name, name, value []byte) []byte {
 	switch p := placeOf(id); {
 	case p == 0:
 		dst = appendInteger(append(dst, secret), 0, 7, len(name))
-		for _, c := range name {
-			dst = append(dst, lower[c])
+		n := len(dst)
+		dst = append(dst, name...)
+		for i, c := range dst[n:] {
+			dst[n+i] = lower[c]
 		}
 	case p < 15:
 		dst = append(dst, secret|p)
+	case len(value) < 127: // as good as always
+		return append(append(dst, secret|15, p-15, byte(len(value))), value...)
 	default:
 		dst = append(dst, secret|15, p-15)
 	}
