@@ -174,6 +174,12 @@ func (d *disk) finish() {
 			return
 		}
 	}
+	d.mu.Lock()
+	for _, w := range d.queue { // an older answer in the place of one of these would be found by the next process
+		d.cancel(w)
+	}
+	d.mu.Unlock()
+	d.sweep()
 }
 
 // leave ends the tier: nothing is found in it or put into it any more, and nobody waits for it.
@@ -342,12 +348,19 @@ func (d *disk) drop(n fileName) {
 func (d *disk) forgetLocked(key uint64, one *fileName) (any bool) {
 	any = d.unindex(key, one, true)
 	for _, w := range d.pending[key] {
-		if one == nil || w.fileName == *one {
-			any = any || !w.cancelled
-			w.cancelled = true
+		if !w.cancelled && (one == nil || w.fileName == *one) {
+			any = true
+			d.cancel(w)
 		}
 	}
 	return any
+}
+
+// cancel keeps a write from being found. What it was to replace is not in the index any more, and must not be found by the next process. mu is
+// held.
+func (d *disk) cancel(w *write) {
+	w.cancelled = true
+	d.doomed = append(d.doomed, w.fileName)
 }
 
 // maxForgotten bounds how many keys are remembered that changed while nobody knows yet what there is.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 
 const (
 	// tempDir holds files that are not finished. What a process left there when it ended is of no use to anybody.
-	tempDir = "tmp"
+	tempDir = "gatehouse.tmp"
 	// lockFile is locked by the process that uses the directory, and holds its number.
 	lockFile = "gatehouse.lock"
 )
@@ -144,6 +145,9 @@ func (d *disk) clean() {
 		d.fail("read "+tempDir, err)
 	}
 	for _, f := range files {
+		if n, err := strconv.ParseUint(f.Name(), 10, 64); err != nil || strconv.FormatUint(n, 10) != f.Name() || !f.Type().IsRegular() {
+			continue // not ours
+		}
 		if err := os.Remove(filepath.Join(temp, f.Name())); err != nil {
 			d.fail("remove a file", err)
 		}

@@ -73,7 +73,7 @@ func (d *disk) walk(p *purge, since *uint32, forgot func(key uint64)) {
 	for _, list := range d.pending {
 		for _, w := range list {
 			if !w.cancelled && p.wants(w.key, w.entry) {
-				w.cancelled = true
+				d.cancel(w)
 				tell(w.fileName.key)
 			}
 		}

@@ -30,7 +30,7 @@ func (d *disk) putLater(hash uint64, key string, e *entry) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, o := range d.pending[n.key] {
-		if o.fileName == n && !o.begun && !o.cancelled && e.stored == o.entry.stored {
+		if o.fileName == n && !o.begun && !o.cancelled && o.key == key && e.stored == o.entry.stored {
 			d.queued += e.size - o.entry.size // of one content: nothing, but for what is in memory now and was not
 			o.entry = e
 			return true

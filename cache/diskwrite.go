@@ -59,12 +59,12 @@ func (d *disk) put(hash uint64, key string, e *entry) {
 	if d.state == diskClosed || d.ending {
 		return
 	}
-	d.unindex(w.fileName.key, &w.fileName, false) // its file will be replaced, or removed
+	there := d.unindex(w.fileName.key, &w.fileName, false) // its file will be replaced, or removed
 	for _, o := range d.pending[w.fileName.key] {
 		if o.fileName != w.fileName {
 			continue
 		}
-		if !o.begun && !o.cancelled && o.due.IsZero() { // it was not written yet, and never needs to be
+		if !o.begun && !o.cancelled && o.due.IsZero() && o.key == key { // it was not written yet, and never needs to be
 			d.queued += w.pinned() - o.pinned()
 			o.entry = e
 			return
@@ -73,7 +73,9 @@ func (d *disk) put(hash uint64, key string, e *entry) {
 	}
 	if d.queued > 0 && d.queued+w.pinned() > d.most || len(d.queue) >= maxQueue || d.paused() {
 		d.s.Stats.DiskDropped.Add(1)
-		d.doomed = append(d.doomed, w.fileName)
+		if there { // else whoever took it out of the index has seen to it
+			d.doomed = append(d.doomed, w.fileName)
+		}
 		return
 	}
 	d.queued += w.pinned()

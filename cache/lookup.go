@@ -34,6 +34,11 @@ func (a *ask) run() error {
 	case e.stored != nil:
 		e = a.again(e)
 	}
+	if e != nil && a.outlawed(e) {
+		a.release()
+		a.c.store.drop(a.hash, string(a.key), e)
+		res, e = a.c.store.get(a.hash, a.key), nil
+	}
 	fwd := fwdMiss
 	switch {
 	case e != nil:
@@ -53,8 +58,17 @@ func (a *ask) run() error {
 	return a.fetch(res, e, fwd)
 }
 
+// outlawed reports whether a stored answer would not be stored any more: it has a cookie, of the time before unsafe_store_set_cookie was taken
+// back.
+func (a *ask) outlawed(e *entry) bool {
+	return e.head.Has(h1.SetCookie) && !a.c.c.UnsafeStoreSetCookie
+}
+
 // judge says what may be done with a stored answer now, and else why the server is asked.
 func (a *ask) judge(e *entry) (use, string) {
+	if a.outlawed(e) { // it came in the meantime, by the configuration before
+		return useNot, fwdMiss
+	}
 	h := &a.x.Req.Header
 	left := e.left(a.now)
 	if refresh := a.c.c.RefreshFrom; len(refresh) > 0 && (h.Has(h1.CacheControl) || h.Has(h1.Pragma)) && within(refresh, a.x.Peer.Addr()) {
@@ -251,7 +265,7 @@ func (a *ask) collapse(f *fill, fwd string) bool {
 	if !ok {
 		return false
 	}
-	if !e.choice.matches(&a.req) || e.validate || e.left(a.now) <= 0 {
+	if !e.choice.matches(&a.req) || e.validate || e.left(a.now) <= 0 || a.outlawed(e) {
 		f.part(a)
 		return false
 	}
