@@ -41,7 +41,13 @@ func (d *DNS) algorithm() string { return strings.ToLower(cmp.Or(d.KeyAlgorithm,
 
 // nameServer returns the address of a name server, with the port 53 where it has none.
 func nameServer(s string) (string, error) {
-	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+	bare, bracket := strings.CutPrefix(s, "[")
+	if end, ok := strings.CutSuffix(bare, "]"); ok == bracket {
+		bare = end
+	} else {
+		bare = ""
+	}
+	if a, err := netip.ParseAddr(bare); err == nil && !strings.ContainsAny(a.Zone(), "[]:") {
 		return net.JoinHostPort(a.String(), "53"), nil
 	}
 	host, port, err := net.SplitHostPort(s)

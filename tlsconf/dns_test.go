@@ -76,7 +76,7 @@ func TestDNSByProgram(t *testing.T) {
 // TestRefusedUpdates say why.
 func TestRefusedUpdates(t *testing.T) {
 	t.Parallel()
-	s := acmetest.NewDNS(t)
+	s := acmetest.NewDNS(t, "")
 	record := []libdns.Record{libdns.RR{Type: "TXT", Name: "_acme-challenge", Data: "x"}}
 	good := DNS{Kind: RFC2136, Server: s.Addr, KeyName: acmetest.KeyName, KeySecret: acmetest.KeySecret}
 	for _, x := range []struct {

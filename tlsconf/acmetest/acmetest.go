@@ -32,6 +32,8 @@ import (
 type Options struct {
 	// HTTPPort and TLSPort are where the CA looks for the answers to its challenges. 0: nowhere, a port nobody listens on.
 	HTTPPort, TLSPort int
+	// Address is the IPv4 address of this machine at which the CA looks. "": 127.0.0.1.
+	Address string
 	// Profiles are certificate profiles and the seconds their certificates live. nil: one of 90 days, "default".
 	Profiles map[string]uint64
 	// EAB are the external accounts, key id to MAC key in base64url; with any, an account needs one.
@@ -63,7 +65,7 @@ var environment sync.Mutex
 // New starts a CA.
 func New(t testing.TB, o Options) *CA {
 	t.Helper()
-	c := &CA{DNS: NewDNS(t)}
+	c := &CA{DNS: NewDNS(t, o.Address)}
 	to := o.Log
 	if to == nil {
 		to = io.Discard

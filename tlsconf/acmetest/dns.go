@@ -1,6 +1,7 @@
 package acmetest
 
 import (
+	"cmp"
 	"net"
 	"slices"
 	"strings"
@@ -18,19 +19,21 @@ const (
 	KeySecret = "c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
 )
 
-// DNS is a name server for all names, each of which is this machine.
+// DNS is a name server for all names, each of which leads to one address of this machine.
 type DNS struct {
 	Addr string // where it listens, TCP and UDP
+
+	at net.IP // where all names lead
 
 	mu      sync.Mutex
 	txt     map[string][]string
 	updates int
 }
 
-// NewDNS starts a name server. It ends with the test.
-func NewDNS(t testing.TB) *DNS {
+// NewDNS starts a name server by which all names lead to an IPv4 address; "" is 127.0.0.1. It ends with the test.
+func NewDNS(t testing.TB, address string) *DNS {
 	t.Helper()
-	d := &DNS{txt: map[string][]string{}}
+	d := &DNS{txt: map[string][]string{}, at: net.ParseIP(cmp.Or(address, "127.0.0.1"))}
 	var tcp net.Listener
 	var udp net.PacketConn
 	for try := 0; ; try++ { // until the kernel has one port for both
@@ -115,7 +118,7 @@ func (d *DNS) answer(a *dns.Msg, q dns.Question) {
 	head := dns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: dns.ClassINET}
 	switch q.Qtype {
 	case dns.TypeA:
-		a.Answer = append(a.Answer, &dns.A{Hdr: head, A: net.IPv4(127, 0, 0, 1)})
+		a.Answer = append(a.Answer, &dns.A{Hdr: head, A: d.at})
 	case dns.TypeTXT:
 		d.mu.Lock()
 		for _, v := range d.txt[name] {
