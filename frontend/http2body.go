@@ -184,7 +184,12 @@ func (b *inbody) await() error {
 	began, had := l.Now(), b.size
 	b.more.Clear()
 	b.waiting = true
-	ok := b.more.Wait(l, b.s.e.entry.Frontend.t.Client)
+	t, converse := &b.s.e.entry.Frontend.t, b.s.e.Req.Converse
+	d := t.Client
+	if converse {
+		d = t.Tunnel
+	}
+	ok := b.more.Wait(l, d)
 	b.waiting = false
 	switch {
 	case b.broken:
@@ -194,7 +199,7 @@ func (b *inbody) await() error {
 	}
 	b.credit -= l.Now() - began
 	b.credit = min(b.credit+(b.size-had)*1000/h1.MinRate, h1.MaxCredit.Milliseconds())
-	if b.credit < 0 {
+	if b.credit < 0 && !converse {
 		return &h1.Error{Status: 408, Side: h1.ByClient, Err: errSlowBody, Cause: 'c', State: 'D'}
 	}
 	return nil

@@ -163,6 +163,10 @@ func (s *stream) page(e *exchange, status int, _ bool) error {
 	if err := s.roomFor(lingerTime); err != nil {
 		return err
 	}
+	if isRPC(&e.Req) {
+		s.refuseRPC(e, status)
+		return nil
+	}
 	p := pageOf(status)
 	h, r := s.h, &e.Resp
 	r.Status = status

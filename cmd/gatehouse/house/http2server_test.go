@@ -120,4 +120,3 @@ func TestHTTP2ServersInBothDirections(t *testing.T) {
 	}
 	wg.Wait()
 }
-
