@@ -32,8 +32,15 @@ const (
 // expired is the start of a deletion's attributes, in the spelling of Netscape's specification, which every client reads.
 const expired = "; Expires=Thu, 01-Jan-1970 00:00:01 GMT"
 
-// newPersistence makes the cookie block work for servers of these values.
-func newPersistence(c *Cookie, values []string) *persistence {
+// newPersistence makes the cookie block work for servers of these values. key is for a signed cookie without a secret of its own.
+func newPersistence(c *Cookie, values []string, key []byte) *persistence {
+	if c.Signed {
+		sealed := make([]string, len(values))
+		for i, v := range values {
+			sealed[i] = seal(c.signingKey(key), c.Name, v)
+		}
+		values = sealed
+	}
 	p := &persistence{Cookie: c, values: values, idle: seconds(c.MaxIdle), life: seconds(c.MaxLife)}
 	p.dated = p.idle > 0 || p.life > 0
 	for secure := range p.line {
@@ -128,7 +135,7 @@ func (p *persistence) outdated(c claim, now int64) byte {
 // significant first.
 const dateLen = 5
 
-const base64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+const dateDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 // unbase64 is 64 for what is no digit.
 var unbase64 = func() (t [256]byte) {
@@ -136,7 +143,7 @@ var unbase64 = func() (t [256]byte) {
 		t[i] = 64
 	}
 	for i := range 64 {
-		t[base64[i]] = byte(i)
+		t[dateDigits[i]] = byte(i)
 	}
 	return
 }()
@@ -145,7 +152,7 @@ func dateOf(unix int64) int64 { return (unix + 3) >> 2 & (1<<30 - 1) }
 
 func appendDate(b []byte, date int64) []byte {
 	for shift := 24; shift >= 0; shift -= 6 {
-		b = append(b, base64[date>>shift&63])
+		b = append(b, dateDigits[date>>shift&63])
 	}
 	return b
 }

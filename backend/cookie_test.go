@@ -76,7 +76,7 @@ func TestCookieDates(t *testing.T) {
 	for _, tt := range tests {
 		c := plainCookie(Insert)
 		c.MaxIdle, c.MaxLife = time.Duration(tt.idle)*time.Second, time.Duration(tt.life)*time.Second
-		p := newPersistence(c, []string{"A", "B"})
+		p := newPersistence(c, []string{"A", "B"}, nil)
 		x := ask("SERVERID=" + tt.value)
 		cl := p.claim(x, []standing{open, shut}, now)
 		if x.Note.CookieIn != tt.flag {
@@ -124,12 +124,13 @@ func TestCookieAllocatesNothing(t *testing.T) {
 	dated := plainCookie(Insert)
 	dated.MaxIdle, dated.MaxLife = time.Hour, time.Hour
 	prefix := plainCookie(Prefix)
+	signed, _, _ := signedCookie(Insert)
 	tests := []struct {
 		name string
 		c    *Cookie
-	}{{"insert", plainCookie(Insert)}, {"dated", dated}, {"prefix", prefix}}
+	}{{"insert", plainCookie(Insert)}, {"dated", dated}, {"prefix", prefix}, {"signed", signed}}
 	for _, tt := range tests {
-		p := newPersistence(tt.c, []string{"A", "B", "C"})
+		p := newPersistence(tt.c, []string{"A", "B", "C"}, nil)
 		x := ask()
 		now := int64(1e9)
 		one := func() { p.exchange(x, now); now += 5 }
@@ -154,7 +155,7 @@ func (p *persistence) exchange(x *h1.Exchange, now int64) {
 }
 
 func BenchmarkCookieClaimHolder(b *testing.B) {
-	p := newPersistence(plainCookie(Insert), []string{"A", "B", "C"})
+	p := newPersistence(plainCookie(Insert), []string{"A", "B", "C"}, nil)
 	x := ask()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -165,7 +166,7 @@ func BenchmarkCookieClaimHolder(b *testing.B) {
 }
 
 func BenchmarkCookieMarkNewcomer(b *testing.B) {
-	p := newPersistence(plainCookie(Insert), []string{"A", "B", "C"})
+	p := newPersistence(plainCookie(Insert), []string{"A", "B", "C"}, nil)
 	x := ask()
 	x.Resp.Header.AddString("Cache-Control", "public, max-age=60")
 	b.ReportAllocs()

@@ -163,7 +163,7 @@ func (w *walk) cookie(value []byte) (cut int) {
 		return cut
 	}
 	for i, v := range w.p.values {
-		if v == "" || string(value) != v {
+		if v == "" || !w.p.names(value, v) {
 			continue
 		}
 		// A cookie of a known server keeps its dates also when another server answers: max_life counts on.

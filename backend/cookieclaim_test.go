@@ -56,7 +56,7 @@ func TestCookieClaimIndirect(t *testing.T) {
 		{"drained", []string{"SERVERID=A"}, []standing{closing, open, open}, 0, "", 'V'},
 		{"failing, holders stay", []string{"SERVERID=A"}, []standing{failing, open, open}, 0, "", 'D'},
 	}
-	p := newPersistence(plainCookie(Insert), []string{"A", "B", "C"})
+	p := newPersistence(plainCookie(Insert), []string{"A", "B", "C"}, nil)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			x := ask(tt.in...)
@@ -80,7 +80,7 @@ func TestCookieClaimIndirect(t *testing.T) {
 
 // Guide 4.2: servers share a cookie; its holders go to the first of them that is usable, backups included.
 func TestCookieSharedByServers(t *testing.T) {
-	p := newPersistence(plainCookie(Insert), []string{"A", "B", "A", ""})
+	p := newPersistence(plainCookie(Insert), []string{"A", "B", "A", ""}, nil)
 	tests := []struct {
 		st     []standing
 		server int
@@ -120,7 +120,7 @@ func TestCookieSeenByServers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		x := ask(in)
-		c := newPersistence(tt.c, []string{"A", "B"}).claim(x, allOpen, 1e9)
+		c := newPersistence(tt.c, []string{"A", "B"}, nil).claim(x, allOpen, 1e9)
 		if c.server != 1 {
 			t.Errorf("%s: server %d, want 1", tt.name, c.server)
 		}
@@ -156,7 +156,7 @@ func TestCookiePrefixClaim(t *testing.T) {
 		{`$Version=1; SERVERID=A~1; $Path="/"`, 0, `$Version=1; SERVERID=1; $Path="/"`, 'V'},
 		{"a=A~1", -1, "a=A~1", 'N'},
 	}
-	p := newPersistence(plainCookie(Prefix), []string{"A", "B", "C"})
+	p := newPersistence(plainCookie(Prefix), []string{"A", "B", "C"}, nil)
 	for _, tt := range tests {
 		x := ask(tt.in)
 		c := p.claim(x, []standing{open, open, shut}, 1e9)
@@ -185,7 +185,7 @@ func FuzzClaim(f *testing.F) {
 		}
 		line = bytes.Trim(line, " \t") // as the head parser does
 		for _, mode := range []CookieMode{Insert, Prefix, Rewrite, Passive} {
-			p := newPersistence(plainCookie(mode), values)
+			p := newPersistence(plainCookie(mode), values, nil)
 			x := ask(string(line))
 			c := p.claim(x, allOpen, 1e9)
 			if c.server < -1 || c.server > 2 {

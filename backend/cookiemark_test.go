@@ -7,7 +7,7 @@ import (
 )
 
 func TestCookieInsertedOnce(t *testing.T) {
-	p := newPersistence(plainCookie(Insert), []string{"A", "B", "C"})
+	p := newPersistence(plainCookie(Insert), []string{"A", "B", "C"}, nil)
 
 	x := ask()
 	c := p.claim(x, allOpen, 1e9)
@@ -48,7 +48,7 @@ func TestCookieAttributes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		tt.c.Name = "SERVERID"
-		p := newPersistence(&tt.c, []string{"A", ""})
+		p := newPersistence(&tt.c, []string{"A", ""}, nil)
 		x := ask()
 		x.Req.Secure = tt.secure
 		p.mark(x, claim{server: -1}, 0, 1e9)
@@ -64,7 +64,7 @@ func TestCookieAttributes(t *testing.T) {
 		}
 
 		tt.c.MaxIdle = time.Hour
-		p = newPersistence(&tt.c, []string{"A", ""})
+		p = newPersistence(&tt.c, []string{"A", ""}, nil)
 		x = ask()
 		x.Req.Secure = tt.secure
 		p.mark(x, claim{server: -1}, 0, 4)
@@ -82,7 +82,7 @@ func TestCookieAttributes(t *testing.T) {
 
 // A sorry server has no cookie: whoever is there gets rid of the one he has, in every answer.
 func TestCookieOfServerWithoutValueIsDeletedEveryTime(t *testing.T) {
-	p := newPersistence(plainCookie(Insert), []string{"A", ""})
+	p := newPersistence(plainCookie(Insert), []string{"A", ""}, nil)
 	for _, cookie := range []string{"SERVERID=A", "SERVERID=", "a=1"} {
 		x := ask(cookie)
 		c := p.claim(x, []standing{shut, open}, 1e9)
@@ -145,7 +145,7 @@ func TestCookieOfTheServer(t *testing.T) {
 			for _, s := range tt.in {
 				x.Resp.Header.AddString("Set-Cookie", s)
 			}
-			newPersistence(tt.c, []string{"A", "B"}).mark(x, claim{server: tt.claim}, 0, 1e9)
+			newPersistence(tt.c, []string{"A", "B"}, nil).mark(x, claim{server: tt.claim}, 0, 1e9)
 			if got := joined(&x.Resp.Header, "Set-Cookie"); got != tt.out {
 				t.Errorf("the server's: %q, want %q", got, tt.out)
 			}
@@ -164,7 +164,7 @@ func TestCookieOfServerWithoutValuePasses(t *testing.T) {
 	for _, mode := range []CookieMode{Prefix, Rewrite} {
 		x := ask()
 		x.Resp.Header.AddString("Set-Cookie", "SERVERID=1")
-		newPersistence(plainCookie(mode), []string{""}).mark(x, claim{server: -1}, 0, 1e9)
+		newPersistence(plainCookie(mode), []string{""}, nil).mark(x, claim{server: -1}, 0, 1e9)
 		if got := joined(&x.Resp.Header, "Set-Cookie"); got != "SERVERID=1" || x.Note.CookieOut != 'P' {
 			t.Errorf("%v: %q, flag %c", mode, got, x.Note.CookieOut)
 		}
@@ -174,7 +174,7 @@ func TestCookieOfServerWithoutValuePasses(t *testing.T) {
 func TestCookiePostOnly(t *testing.T) {
 	c := plainCookie(Insert)
 	c.PostOnly = true
-	p := newPersistence(c, []string{"A"})
+	p := newPersistence(c, []string{"A"}, nil)
 	for method, want := range map[string]string{"POST": "SERVERID=A; path=/", "GET": "", "post": "", "PUT": ""} {
 		x := ask()
 		x.Req.Method = []byte(method)
@@ -186,7 +186,7 @@ func TestCookiePostOnly(t *testing.T) {
 }
 
 func TestCookieNotOnInterimResponses(t *testing.T) {
-	p := newPersistence(plainCookie(Insert), []string{"A"})
+	p := newPersistence(plainCookie(Insert), []string{"A"}, nil)
 	for status, want := range map[int]string{100: "", 103: "", 101: "SERVERID=A; path=/", 204: "SERVERID=A; path=/", 304: "SERVERID=A; path=/", 500: "SERVERID=A; path=/"} {
 		x := ask()
 		x.Resp.Status = status
@@ -199,7 +199,7 @@ func TestCookieNotOnInterimResponses(t *testing.T) {
 
 // AT-4.2: the server of the cookie cannot be reached, another one answers: its cookie replaces the first.
 func TestCookieAfterRedispatch(t *testing.T) {
-	p := newPersistence(plainCookie(Insert), []string{"A", "B", "C"})
+	p := newPersistence(plainCookie(Insert), []string{"A", "B", "C"}, nil)
 	x := ask("SERVERID=A")
 	c := p.claim(x, allOpen, 1e9)
 	c.lose(x)
@@ -214,7 +214,7 @@ func TestCookieAfterRedispatch(t *testing.T) {
 
 // Whatever the claim was, it is the server that answered whose cookie the client needs.
 func TestCookieNamesTheServerThatAnswered(t *testing.T) {
-	p := newPersistence(plainCookie(Insert), []string{"A", "B"})
+	p := newPersistence(plainCookie(Insert), []string{"A", "B"}, nil)
 	x := ask("SERVERID=A")
 	p.mark(x, p.claim(x, allOpen, 1e9), 1, 1e9)
 	if got := joined(&x.Own, "Set-Cookie"); got != "SERVERID=B; path=/" {
@@ -225,7 +225,7 @@ func TestCookieNamesTheServerThatAnswered(t *testing.T) {
 // AT-2.4: two gatehouses of one configuration understand each other's cookies without a word between them.
 func TestCookieOfOneNodeIsUnderstoodByAnother(t *testing.T) {
 	for _, mode := range []CookieMode{Insert, Prefix, Rewrite} {
-		one, two := newPersistence(plainCookie(mode), []string{"A", "B"}), newPersistence(plainCookie(mode), []string{"A", "B"})
+		one, two := newPersistence(plainCookie(mode), []string{"A", "B"}, nil), newPersistence(plainCookie(mode), []string{"A", "B"}, nil)
 		x := ask()
 		x.Resp.Header.AddString("Set-Cookie", "SERVERID=app")
 		one.mark(x, claim{server: -1}, 1, 1e9)

@@ -96,7 +96,7 @@ var alongside = [][]string{
 // The property of behaviour.md 3.4: no shared cache may store an answer that carries an inserted cookie, whatever its
 // status, method and header. HAProxy's nocache has gaps here.
 func TestNoSharedCacheMayStoreTheCookie(t *testing.T) {
-	p := newPersistence(plainCookie(Insert), []string{"A", "B"})
+	p := newPersistence(plainCookie(Insert), []string{"A", "B"}, nil)
 	cases, leaks := 0, 0
 	for _, status := range []int{200, 201, 203, 204, 206, 226, 300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 410, 414, 451, 500, 501, 503, 599} {
 		for _, cc := range cacheControls {
@@ -175,7 +175,7 @@ func TestNoCacheKeepsWhatIsHarmless(t *testing.T) {
 		{[]string{"max-age=5; public"}, "private"},
 		{[]string{`x="public, s-maxage=1", max-age=5`}, `private, x="public, s-maxage=1", max-age=5`},
 	}
-	p := newPersistence(plainCookie(Insert), []string{"A"})
+	p := newPersistence(plainCookie(Insert), []string{"A"}, nil)
 	for _, tt := range tests {
 		x := ask()
 		for _, v := range tt.in {
@@ -205,7 +205,7 @@ func TestNoCacheOnlyWithAnInsertedCookie(t *testing.T) {
 		x := ask()
 		x.Resp.Header.AddString("Cache-Control", "public, max-age=60")
 		x.Resp.Header.AddString("Acme-Cache-Control", "max-age=60")
-		newPersistence(tt.c, []string{"A"}).mark(x, claim{server: tt.claim}, 0, 1e9)
+		newPersistence(tt.c, []string{"A"}, nil).mark(x, claim{server: tt.claim}, 0, 1e9)
 		if x.Own.Has(h1.CacheControl) || joined(&x.Resp.Header, "Cache-Control") != "public, max-age=60" || joined(&x.Resp.Header, "Acme-Cache-Control") == "" {
 			t.Errorf("%s: %q", tt.name, sent(x))
 		}
@@ -216,7 +216,7 @@ func FuzzNoCache(f *testing.F) {
 	for _, cc := range cacheControls {
 		f.Add(strings.Join(cc, "\n"))
 	}
-	p := newPersistence(plainCookie(Insert), []string{"A"})
+	p := newPersistence(plainCookie(Insert), []string{"A"}, nil)
 	f.Fuzz(func(t *testing.T, s string) {
 		if strings.ContainsAny(s, "\r\x00") {
 			return

@@ -140,6 +140,7 @@ func hostsOf(f *config.File, name string) (hosts []string) {
 }
 
 func (h *House) buildPools(g, old *generation, bad *faults) {
+	key := h.cookieKey.of(g.file, h.o.Log)
 	for _, c := range g.file.Backends {
 		port := g.file.PortOf(c.Name)
 		was := named(old.file.Backends, c.Name, poolName)
@@ -147,7 +148,7 @@ func (h *House) buildPools(g, old *generation, bad *faults) {
 			g.pools[c.Name] = old.pools[c.Name]
 			continue
 		}
-		p, err := backend.New(c, backend.Options{Loops: h.o.Loops, Dial: h.o.Dial, Resolve: h.o.Resolve, Port: port, Log: h.o.Log, Former: old.pools[c.Name], Probes: &h.probes})
+		p, err := backend.New(c, backend.Options{Loops: h.o.Loops, Dial: h.o.Dial, Resolve: h.o.Resolve, Port: port, Log: h.o.Log, Former: old.pools[c.Name], Probes: &h.probes, CookieKey: key})
 		if err != nil {
 			bad.add(c, fmt.Errorf("backend %q: %w", c.Name, err), "No server of it can be used as it is.")
 			continue

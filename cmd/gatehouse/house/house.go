@@ -67,13 +67,14 @@ type Options struct {
 
 // House is a configuration at work, and after a reload the next one.
 type House struct {
-	o       Options
-	process frontend.Cap
-	started time.Time
-	gen     atomic.Pointer[generation]
-	wishes  *wishes
-	probes  backend.Probes
-	left    atomic.Bool // another process listens in this one's place
+	o         Options
+	process   frontend.Cap
+	started   time.Time
+	gen       atomic.Pointer[generation]
+	wishes    *wishes
+	cookieKey cookieKey
+	probes    backend.Probes
+	left      atomic.Bool // another process listens in this one's place
 
 	refusals refusals
 
