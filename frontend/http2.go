@@ -26,7 +26,8 @@ type http2 struct {
 	greeted bool // the preface came
 	settled bool // the client's first SETTINGS came
 	reading bool // the reader's task is under way
-	half    bool // the client is in the middle of something that may take the time of a request head
+	half    bool // the client is in the middle of something; see rest
+	fresh   bool // and may have begun it after its time was set
 	inbound inflow
 	abuse   abuse
 
@@ -48,10 +49,12 @@ type http2 struct {
 	first    int64 // of each stream, by the client's SETTINGS
 	wait     waiting
 	room     loop.Event // for those that wait to write the head of an answer
-	moved    int64      // Loop.Now, when content last went out
+	moved    int64      // Loop.Now, when content last had room
 	dead     error      // why nothing can be written any more
 	away     departure
-	farewell bool // the connection shall end: see over
+	leave    int64 // Loop.Now, when it departs
+	lull     int64 // Loop.Now, since when there is no stream
+	farewell bool  // the connection shall end: see over
 }
 
 // tableSize is how many lists the streams of a connection are spread over. The numbers of those under way are mostly neighbours.
@@ -89,7 +92,7 @@ func (c *conn) startHTTP2() *http2 {
 	h := &http2{c: c, l: c.room.l, most: c.room.ln.first().streams, window: h2.FirstWindow, first: h2.FirstWindow}
 	h.drain.h = h
 	h.inbound.init()
-	h.moved = h.l.Now()
+	h.moved, h.lull = h.l.Now(), h.l.Now()
 	c.served = true
 	c.C.SetBuffered(true)
 	if !c.local.IsValid() {
@@ -191,47 +194,6 @@ func (h *http2) tryRead(b []byte) (int, error) {
 	n, err := c.T.Read(b)
 	c.C.SetTry(false)
 	return n, err
-}
-
-// rest waits for more without a task. Whoever is in the middle of something has the time of a request head for it.
-func (h *http2) rest() {
-	half := h.in != nil || h.head.Len > 0 || !h.settled
-	switch {
-	case half && !h.half && h.settled:
-		h.c.C.SetReadTimeout(h.front().t.Request)
-	case !half && h.half:
-		h.calm()
-	}
-	h.half = half
-	h.reading = false
-	h.c.C.Await(h.c)
-}
-
-// calm sets the time for the next frame, when the client is in the middle of none: only a connection without streams must not be silent
-// for ever.
-func (h *http2) calm() {
-	switch {
-	case h.away == announced:
-		h.c.C.SetReadTimeout(quiet)
-	case h.tasks > 0:
-		h.c.C.SetReadTimeout(0)
-	default:
-		h.c.C.SetReadTimeout(h.front().t.Idle)
-	}
-}
-
-// excused reports whether the connection goes on although the time for its next frame is over.
-func (h *http2) excused() bool {
-	switch {
-	case h.half:
-		return false
-	case h.away == announced:
-		h.depart()
-	case h.tasks == 0:
-		return false
-	}
-	h.c.C.SetReadTimeout(0)
-	return !h.farewell
 }
 
 // fail ends the connection. err is what ended the reading: an error of the client's, its end, or that its time is over. It parks.

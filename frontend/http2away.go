@@ -19,7 +19,7 @@ func (h *http2) retire() {
 	if h.away != staying || h.dead != nil {
 		return
 	}
-	h.away = announced
+	h.away, h.leave = announced, h.l.Now()+quiet.Milliseconds()
 	h.goAway(1<<31-1, h2.NoError)
 	if !h.half {
 		h.c.C.SetReadTimeout(quiet)

@@ -48,6 +48,7 @@ func (h *http2) frames(b []byte) (used int, err error) {
 			return used, err
 		}
 		used = end
+		h.fresh = h.fresh || h.head.Len == 0
 	}
 	return used, nil
 }

@@ -95,6 +95,9 @@ func (h *http2) skip(block []byte) error {
 
 // request opens a stream.
 func (h *http2) request(id uint32, block []byte, ended bool, n int) error {
+	if h.away == announced && h.l.Now() >= h.leave { // it has not been silent for that long
+		h.depart()
+	}
 	h.last = id
 	r := h.c.room
 	switch {

@@ -114,6 +114,7 @@ func (s *stream) over() {
 		r.streams = append(r.streams, s)
 	}
 	if h.tasks--; h.tasks == 0 {
+		h.lull = h.l.Now()
 		switch {
 		case h.away == departed:
 			h.farewell = true

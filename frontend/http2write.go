@@ -81,8 +81,6 @@ func (h *http2) flush() {
 		h.broken(errStuffed)
 	case n > 0:
 		h.drain.start()
-	default:
-		h.moved = h.l.Now()
 	}
 }
 
@@ -106,6 +104,7 @@ func (h *http2) frameData(s *stream, b []byte, end bool, most int) []byte {
 		s.e.Note.BytesOut += int64(h2.FrameHead + k)
 		s.window -= int64(k)
 		h.window -= int64(k)
+		h.moved = h.l.Now()
 		most -= k
 		b = b[k:]
 		h.abuse.earn()

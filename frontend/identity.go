@@ -189,6 +189,13 @@ func (b *trailerless) Ready() bool {
 	return ok && r.Ready()
 }
 
+// Interrupt ends a wait for the next piece.
+func (b *trailerless) Interrupt() {
+	if i, ok := b.Body.(interface{ Interrupt() }); ok {
+		i.Interrupt()
+	}
+}
+
 // Done reports whether the whole content has come.
 func (b *trailerless) Done() bool {
 	d, ok := b.Body.(interface{ Done() bool })
