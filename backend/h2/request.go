@@ -218,6 +218,7 @@ func (a *Assembler) Trailer(d *Decoder, block []byte) (*h1.Header, error) {
 			bad = malformed(errField)
 		case f.Kind > Dashless:
 			bad = malformed(errTrailing)
+		case f.Kind == Dashless: // which some take for another name
 		case h1.MayTrail(f.ID, f.Name()):
 			if h == nil {
 				h = &h1.Header{}

@@ -149,6 +149,7 @@ func TestTrailers(t *testing.T) {
 		{"x-sum: 1|etag: \"2\"", "x-sum: 1\r\netag: \"2\"\r\n"},
 		{"content-length: 1|cookie: a|x: y|host: b|transfer-encoding: chunked", "x: y\r\n"},
 		{"authorization: x", ""},
+		{"content_length: 1|x_forwarded_for: b|x_y: z|x: y", "x: y\r\n"}, // as in chunked content
 		{":path: /", "malformed"},
 		{"X: y", "malformed"},
 		{strings.Repeat("x: y|", 65), "malformed"},
