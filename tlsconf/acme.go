@@ -243,15 +243,22 @@ func (k *Keeper) Renew(name string) error {
 		return fmt.Errorf("no certificate for %s is obtained by ACME", name)
 	}
 	x.due = time.Now()
-	if x.want != adopt && !x.busy {
-		x.want = obtain
-		if x.cert != nil && slices.Contains(x.policy.issuers, x.cert.issuer) {
-			x.want = renew
-		}
+	if x.busy && x.want == adopt {
+		x.again = true
+	} else if !x.busy {
+		k.wantAnother(x)
 	}
 	k.mu.Unlock()
 	k.wake()
 	return nil
+}
+
+// wantAnother has a certificate issued whatever there is.
+func (k *Keeper) wantAnother(x *charge) {
+	x.want = obtain
+	if x.cert != nil && slices.Contains(x.policy.issuers, x.cert.issuer) {
+		x.want = renew
+	}
 }
 
 // load returns what is served for the hosts of a new policy until it is in charge: what is served now, or lies in the storage.

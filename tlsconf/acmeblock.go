@@ -136,7 +136,7 @@ func (a *acmeBlock) compose(now time.Time) error {
 			x.asked[host] = true
 		}
 	}
-	a.c.index.Store(x)
+	a.c.put(x, now)
 	return nil
 }
 

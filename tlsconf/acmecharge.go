@@ -18,7 +18,8 @@ type charge struct {
 	due      time.Time // when to do what is wanted
 	stop     context.CancelFunc
 	busy     bool
-	failures int // in a row
+	again    bool // another one is wanted when that is over
+	failures int  // in a row
 	counts   counts
 	last     *Failure // nil after a success
 	success  time.Time
@@ -116,13 +117,18 @@ func (k *Keeper) done(x *charge, p *policy, issued bool, err error, cut bool) {
 		if issued {
 			x.counts.Obtained++
 			x.success = now
+		} else if x.again {
+			k.wantAnother(x)
+			x.due = now
 		}
+		x.again = false
 	default:
 		k.failed(x, f, now)
 		x.due = f.Next
 		if x.want == adopt {
 			x.want = obtain
 		}
+		x.again = false
 	}
 	k.mu.Unlock()
 	if f != nil {

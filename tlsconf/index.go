@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/tls"
+	"crypto/x509"
 	"maps"
 	"slices"
 	"time"
@@ -24,11 +25,12 @@ type site struct {
 
 // index finds certificates by name. It is immutable: a change makes a new one.
 type index struct {
-	sites map[string]*site // by name in lower case, "*.example.com" for wildcards
-	first *site            // for clients that name no host
-	all   []served         // in the order of the files
-	asked map[string]bool  // hosts for which the first handshake has a certificate asked for; nil: none
-	turn  time.Time        // when the next certificate begins or ends to be valid, which may call for another index; zero: never
+	sites map[string]*site     // by name in lower case, "*.example.com" for wildcards
+	first *site                // for clients that name no host
+	all   []served             // in the order of the files
+	asked map[string]bool      // hosts for which the first handshake has a certificate asked for; nil: none
+	since map[string]time.Time // when each certificate was first served by the block, by its identity
+	turn  time.Time            // when the next certificate begins or ends to be valid, which may call for another index; zero: never
 }
 
 // maxName is the longest name looked up, that of DNS (RFC 1035 2.3.4).
@@ -164,3 +166,22 @@ func canUse(hello *tls.ClientHelloInfo, c *tls.Certificate) bool {
 
 // names returns all names the index knows, sorted.
 func (x *index) names() []string { return slices.Sorted(maps.Keys(x.sites)) }
+
+// identity tells certificates apart: two with one signature are one.
+func identity(c *x509.Certificate) string { return string(c.Signature) }
+
+// put has x served from now on.
+func (c *Certificates) put(x *index, now time.Time) {
+	was := c.index.Load()
+	x.since = make(map[string]time.Time, len(x.all))
+	for _, s := range x.all {
+		id := identity(s.cert.Leaf)
+		x.since[id] = now
+		if was != nil {
+			if then, ok := was.since[id]; ok {
+				x.since[id] = then
+			}
+		}
+	}
+	c.index.Store(x)
+}

@@ -245,7 +245,7 @@ func (c *Certificates) renew(ctx context.Context) {
 			timer.Reset(leafRetry)
 			continue
 		}
-		c.index.Store(newIndex([]served{{cert: leaf}}, now))
+		c.put(newIndex([]served{{cert: leaf}}, now), now)
 		c.log.Info("internal certificate renewed", zap.Time("not_after", leaf.Leaf.NotAfter))
 		timer.Reset(leafRenew)
 	}

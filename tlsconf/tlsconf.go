@@ -89,7 +89,7 @@ func (c *Certificates) load(now time.Time) error {
 		if err != nil {
 			return fmt.Errorf("internal certificate: %w", err)
 		}
-		c.index.Store(newIndex([]served{{cert: leaf}}, now))
+		c.put(newIndex([]served{{cert: leaf}}, now), now)
 		return nil
 	}
 	if c.c.ACME != nil && c.c.Certificate == "" {
@@ -119,7 +119,7 @@ func (c *Certificates) load(now time.Time) error {
 	if c.c.ACME != nil {
 		return c.startACME(all, now)
 	}
-	c.index.Store(newIndex(all, now))
+	c.put(newIndex(all, now), now)
 	return nil
 }
 

@@ -147,7 +147,7 @@ func (c *Certificates) reindex(files []served, now time.Time) {
 		c.acme.setBridge(c.files.served())
 		return
 	}
-	c.index.Store(newIndex(files, now))
+	c.put(newIndex(files, now), now)
 }
 
 // review complains about certificates near or past their end.

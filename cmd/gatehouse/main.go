@@ -57,6 +57,7 @@ func commands() []*cobra.Command {
 		reloadCommand(),
 		statusCommand(),
 		serverCommand(),
+		certCommand(),
 		cacheCommand(),
 		trustCommand(),
 		versionCommand(),

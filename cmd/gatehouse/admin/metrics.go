@@ -2,7 +2,7 @@ package admin
 
 import (
 	"net/http"
-	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -71,6 +71,17 @@ func ofDisks(value func(d *Disk) float64) func(*Status, func(float64, ...string)
 	}
 }
 
+// ofManaged is a metric of the names for which certificates are obtained.
+func ofManaged(value func(c *Certificate) float64) func(*Status, func(float64, ...string)) {
+	return func(s *Status, send func(float64, ...string)) {
+		for i := range s.Certificates {
+			if c := &s.Certificates[i]; c.Source == "acme" {
+				send(value(c), c.TLS, c.Name())
+			}
+		}
+	}
+}
+
 func truth(b bool) float64 {
 	if b {
 		return 1
@@ -83,6 +94,7 @@ var (
 	byBackend  = []string{"backend"}
 	byServer   = []string{"backend", "server"}
 	byCache    = []string{"cache"}
+	byName     = []string{"tls", "name"}
 )
 
 // metrics are all there are, besides those of the Go runtime and of the process.
@@ -164,23 +176,37 @@ var metrics = []metric{
 	counter("cache_disk_slow", "Requests that asked a server as the disk was too slow.", byCache, ofDisks(func(d *Disk) float64 { return float64(d.Slow) })),
 	gauge("cache_disk_ready", "1 if the disk tier is in use.", byCache, ofDisks(func(d *Disk) float64 { return truth(d.State == "ready" && d.Trouble == "") })),
 
-	gauge("certificate_not_after_seconds", "When the certificate ends.", []string{"tls", "names"}, func(s *Status, send func(float64, ...string)) {
-		seen := map[[2]string]bool{} // an RSA certificate and its twin have the same names: the first that ends counts
-		for _, c := range s.Certificates {
-			key := [2]string{c.TLS, strings.Join(c.Names, " ")}
-			if seen[key] {
-				continue
-			}
-			seen[key] = true
-			end := c.NotAfter
-			for _, o := range s.Certificates {
-				if o.TLS == c.TLS && strings.Join(o.Names, " ") == key[1] && o.NotAfter.Before(end) {
-					end = o.NotAfter
+	gauge("certificate_not_after_seconds", "When the certificate served for the name ends: of several the first.", byName, func(s *Status, send func(float64, ...string)) {
+		ends, order := map[[2]string]time.Time{}, [][2]string(nil)
+		for i := range s.Certificates {
+			c := &s.Certificates[i]
+			for _, name := range c.Names {
+				key := [2]string{c.TLS, name}
+				end, seen := ends[key]
+				switch {
+				case c.NotAfter.IsZero():
+				case !seen:
+					order = append(order, key)
+					ends[key] = c.NotAfter
+				case c.NotAfter.Before(end):
+					ends[key] = c.NotAfter
 				}
 			}
-			send(float64(end.Unix()), key[0], key[1])
+		}
+		for _, key := range order {
+			send(float64(ends[key].Unix()), key[0], key[1])
 		}
 	}),
+	gauge("certificate_obtained", "Whether there is a certificate of the CA for the name, and not one that only stands in for it.", byName,
+		ofManaged(func(c *Certificate) float64 { return truth(!c.NotAfter.IsZero()) })),
+	gauge("certificate_next_attempt_seconds", "When gatehouse asks the CA next; 0: nothing is planned.", byName, ofManaged(func(c *Certificate) float64 {
+		if c.Next.IsZero() {
+			return 0
+		}
+		return float64(c.Next.Unix())
+	})),
+	counter("certificate_renewals", "Certificates that a CA has issued.", byName, ofManaged(func(c *Certificate) float64 { return float64(c.Successes) })),
+	counter("certificate_renewal_failures", "Attempts to obtain a certificate that have failed.", byName, ofManaged(func(c *Certificate) float64 { return float64(c.Failures) })),
 	counter("log_lines_dropped", "Lines the output did not take.", []string{"log"}, func(s *Status, send func(float64, ...string)) {
 		for _, l := range s.Logs {
 			send(float64(l.Dropped), l.Name)

@@ -139,7 +139,8 @@ func TestMetrics(t *testing.T) {
 		`gatehouse_server_requests_total{backend="webfarm",server="webA"} 9000`,
 		`gatehouse_server_connections_failed_total{backend="webfarm",server="webA"} 1`,
 		`gatehouse_server_failed_total{backend="webfarm",server="webA"} 2`,
-		`gatehouse_certificate_not_after_seconds{names="a.test b.test",tls="site"} 1.7988912e+09`,
+		`gatehouse_certificate_not_after_seconds{name="a.test",tls="site"} 1.7988912e+09`,
+		`gatehouse_certificate_not_after_seconds{name="b.test",tls="site"} 1.7988912e+09`,
 		`gatehouse_log_lines_dropped_total{log="access"} 8`,
 	} {
 		if !strings.Contains(text, line+"\n") {
@@ -156,13 +157,13 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestCertificatesOfOneName: an RSA certificate and its twin are one series, which ends when the first of them does.
+// TestCertificatesOfOneName: an RSA certificate and its twin are one series for each name, which ends when the first of them does.
 func TestCertificatesOfOneName(t *testing.T) {
 	s := sample()
 	s.Certificates = append(s.Certificates, s.Certificates[0])
 	s.Certificates[1].NotAfter = noon
 	text := ask(pageHandler(func() *Status { return s }), "GET", "/metrics", "127.0.0.1").Body.String()
-	if n := strings.Count(text, "\ngatehouse_certificate_not_after_seconds{"); n != 1 || !strings.Contains(text, "site\"} 1.7954352e+09\n") {
+	if n := strings.Count(text, "\ngatehouse_certificate_not_after_seconds{"); n != 2 || !strings.Contains(text, "{name=\"b.test\",tls=\"site\"} 1.7954352e+09\n") {
 		t.Errorf("%d series in %s", n, text)
 	}
 }

@@ -91,16 +91,6 @@ type Server struct {
 	Failed      uint64 `json:"failed"`      // exchanges in which the server failed
 }
 
-// Certificate is a certificate being served.
-type Certificate struct {
-	TLS      string    `json:"tls"` // the block
-	Names    []string  `json:"names"`
-	File     string    `json:"file,omitempty"`
-	Issuer   string    `json:"issuer"`
-	NotAfter time.Time `json:"not_after"`
-	State    string    `json:"state"` // "valid", "expires soon", "expired" or "not yet valid"
-}
-
 // Log is a log at a moment.
 type Log struct {
 	Name    string `json:"name"`

@@ -44,7 +44,11 @@ func (s *Status) WriteText(w io.Writer) error {
 		p.line("")
 		p.table("certificate\ttls\tends\tin\tstate", len(s.Certificates), func(i int) string {
 			c := &s.Certificates[i]
-			return row(strings.Join(c.Names, " "), c.TLS, c.NotAfter.Local().Format(time.DateOnly), left(c.NotAfter.Sub(s.Now)), c.State)
+			ends, in := "-", "-"
+			if !c.NotAfter.IsZero() {
+				ends, in = c.NotAfter.Local().Format(time.DateOnly), left(c.NotAfter.Sub(s.Now))
+			}
+			return row(strings.Join(c.Names, " "), c.TLS, ends, in, c.State)
 		})
 	}
 	if len(s.Logs) > 0 {

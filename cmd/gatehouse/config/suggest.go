@@ -78,3 +78,6 @@ func article(word string) string {
 	}
 	return "a " + word
 }
+
+// Nearest returns the one of names that given was probably meant to be, or "".
+func Nearest(given string, names []string) string { return nearest(given, names) }

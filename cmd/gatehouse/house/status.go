@@ -7,7 +7,6 @@ import (
 
 	"gatehouse/backend"
 	"gatehouse/cmd/gatehouse/admin"
-	"gatehouse/tlsconf"
 )
 
 // Status describes everything at this moment.
@@ -60,14 +59,14 @@ func (h *House) Status() *admin.Status {
 		}
 	}
 	for _, c := range g.file.TLS {
-		for _, x := range g.certs[c.Name].List() {
+		for _, x := range certificatesOf(c.Name, g.certs[c.Name].Certificates) {
 			if x.Problem != "" {
-				s.Troubles = append(s.Troubles, trouble(c.Name, x))
+				s.Troubles = append(s.Troubles, trouble(&x))
 			}
 			if len(x.Names) == 0 && x.Problem != "" {
 				continue // nothing is served of it
 			}
-			s.Certificates = append(s.Certificates, admin.Certificate{TLS: c.Name, Names: x.Names, File: x.File, Issuer: x.Issuer, NotAfter: x.NotAfter, State: x.State})
+			s.Certificates = append(s.Certificates, x)
 		}
 	}
 	for _, c := range g.file.Logs {
@@ -77,11 +76,11 @@ func (h *House) Status() *admin.Status {
 }
 
 // trouble says what is wrong with a certificate file, and what is served instead.
-func trouble(block string, s tlsconf.Status) string {
-	if len(s.Names) > 0 {
-		return fmt.Sprintf("tls %s: %s; what was read before is served", block, s.Problem)
+func trouble(c *admin.Certificate) string {
+	if len(c.Names) > 0 {
+		return fmt.Sprintf("tls %s: %s; what was read before is served", c.TLS, c.Problem)
 	}
-	return fmt.Sprintf("tls %s: %s", block, s.Problem)
+	return fmt.Sprintf("tls %s: %s", c.TLS, c.Problem)
 }
 
 // serverStatus describes a server of a backend.

@@ -1,0 +1,239 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"gatehouse/tlsconf/acmetest"
+)
+
+// certSite is a site whose certificates come from a CA, with the ports the CA knows.
+type certSite struct {
+	*testing.T
+	ca          *acmetest.CA
+	dir         string
+	plain, safe int
+}
+
+const certSiteText = `
+admin {
+  socket = "admin.sock"
+}
+global {
+  state_dir = "STATE"
+  shutdown_grace = "1s"
+}
+tls "auto" {
+  acme {
+    directory = "DIRECTORY"
+    trusted_roots = "ROOTS"
+    profile = "PROFILE"
+    http_port = PLAIN
+    tls_port = SAFE
+  }
+  MORE
+}
+listen "www" {
+  hosts = [HOSTS]
+  bind "127.0.0.1:SAFE" { tls = tls.auto }
+  bind "127.0.0.1:PLAIN" { redirect = "https" }
+  server "app" "SERVER" {}
+}
+`
+
+// freePorts returns ports of 127.0.0.1, where the CA looks, that nobody listens on.
+func freePorts(t *testing.T, n int) (ports []int) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+// newCertSite writes the configuration of a site for hosts. Nothing runs yet but the CA. more is further text of the tls block.
+func newCertSite(t *testing.T, o acmetest.Options, more string, hosts ...string) *certSite {
+	t.Helper()
+	ports := freePorts(t, 2)
+	s := &certSite{T: t, plain: ports[0], safe: ports[1]}
+	o.HTTPPort, o.TLSPort = s.plain, s.safe
+	s.ca = acmetest.New(t, o)
+	profile := "default"
+	for name := range o.Profiles {
+		profile = name
+	}
+	text := strings.NewReplacer("DIRECTORY", s.ca.Directory, "ROOTS", s.ca.RootsFile, "PROFILE", profile, "PLAIN", strconv.Itoa(s.plain), "SAFE", strconv.Itoa(s.safe),
+		"HOSTS", `"`+strings.Join(hosts, `", "`)+`"`, "MORE", more, "STATE", "state").Replace(certSiteText)
+	s.dir, _ = place(t, text, fine)
+	if err := os.WriteFile(filepath.Join(s.dir, "root.pem"), s.ca.RootPEM(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// verb runs a verb of gatehouse beside the site and returns what it prints and says, and its exit code.
+func (s *certSite) verb(args ...string) (out, talk string, code int) {
+	s.Helper()
+	var o, e bytes.Buffer
+	c := exec.Command("gatehouse", args...)
+	c.Dir, c.Stdout, c.Stderr = s.dir, &o, &e
+	if err := c.Run(); err != nil && c.ProcessState == nil {
+		s.Fatal(err)
+	}
+	return o.String(), e.String(), c.ProcessState.ExitCode()
+}
+
+// shake shakes hands as a client that believes in the CA alone, and returns the certificate's serial number.
+func (s *certSite) shake(host string) (serial string, err error) {
+	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: patience}, Config: s.ca.Client(host)}
+	c, err := d.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.safe)))
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	return c.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber.Text(16), nil
+}
+
+// TestCertVerbs: from an empty directory to a site that clients trust, seen through the verbs; names that fail say why and disturb nobody.
+func TestCertVerbs(t *testing.T) {
+	t.Parallel()
+	s := newCertSite(t, acmetest.Options{Blocked: []string{"blocked.test"}}, "", "www.site.test", "blocked.test")
+	if _, talk, code := s.verb("cert", "list"); code != exitAbsent || !strings.Contains(talk, "no gatehouse is running there") {
+		t.Errorf("exits with %d: %s", code, talk)
+	}
+	p := launch(t, s.dir, nil)
+	var serial string
+	p.await("a certificate", func() (ok bool) {
+		var err error
+		serial, err = s.shake("www.site.test")
+		return err == nil
+	})
+	var out string
+	p.await("the refusal", func() bool {
+		out, _, _ = s.verb("cert", "list")
+		return strings.Contains(out, "forbidden by policy")
+	})
+	for _, want := range []string{"www.site.test", " valid ", " failed ", "127.0.0.1:", "HTTP-01, TLS-ALPN-01", "blocked.test:\n  attempt failed ", "clients get a certificate of the internal CA meanwhile", " in 59d"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if out, _, _ := s.verb("cert", "list", "--json"); !strings.Contains(out, `"problem": "`) || !strings.Contains(out, `"state": "valid"`) {
+		t.Error(out)
+	}
+
+	out, talk, code := s.verb("cert", "show", "www.site.TEST.")
+	if code != 0 {
+		t.Error(talk)
+	}
+	for _, want := range []string{"names        www.site.test\n", "\nserial       " + serial + "\n", "\nkey          ECDSA P-256, signed with", "\nchain        CN=Pebble Intermediate CA", "www.site.test.crt\n", "1 obtained and 0 failed since the start"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if _, talk, code := s.verb("cert", "show", "wwww.site.test"); code != exitFailed || !strings.Contains(talk, "unknown name wwww.site.test: did you mean www.site.test?") {
+		t.Errorf("%d %s", code, talk)
+	}
+
+	out, talk, code = s.verb("cert", "renew", "www.site.test")
+	if code != 0 || !strings.HasPrefix(out, "www.site.test: left as it is: it is good until ") || !strings.Contains(talk, "--force") {
+		t.Errorf("%d %s%s", code, out, talk)
+	}
+	out, talk, code = s.verb("cert", "renew", "www.site.test", "--force")
+	if code != 0 || !strings.HasPrefix(out, "www.site.test: obtained from 127.0.0.1:") {
+		t.Errorf("%d %s%s", code, out, talk)
+	}
+	p.await("another certificate", func() bool {
+		now, err := s.shake("www.site.test")
+		return err == nil && now != serial
+	})
+	out, talk, code = s.verb("cert", "renew", "--all")
+	if code != exitFailed || !strings.Contains(out, "blocked.test: ") || !strings.Contains(out, "forbidden by policy") || !strings.Contains(talk, "1 of 2 not renewed") {
+		t.Errorf("%d %s%s", code, out, talk)
+	}
+	for _, args := range [][]string{{"cert"}, {"cert", "renew"}, {"cert", "renew", "x", "--all"}, {"cert", "show"}, {"cert", "frobnicate"}} {
+		if _, _, code := s.verb(args...); code != exitUsage {
+			t.Errorf("%q exits with %d", args, code)
+		}
+	}
+	if _, talk, code := s.verb("cert", "renew", "nobody.example"); code != exitFailed || !strings.Contains(talk, "unknown name nobody.example") {
+		t.Errorf("%d %s", code, talk)
+	}
+}
+
+// TestCertRestartWithoutCA: what is stored is served while the CA is down, and a renewal says that it cannot be reached.
+func TestCertRestartWithoutCA(t *testing.T) {
+	t.Parallel()
+	s := newCertSite(t, acmetest.Options{}, "", "www.site.test")
+	p := launch(t, s.dir, nil)
+	var serial string
+	p.await("a certificate", func() (ok bool) {
+		var err error
+		serial, err = s.shake("www.site.test")
+		return err == nil
+	})
+	p.signal(syscall.SIGTERM)
+	p.ends(0)
+	s.ca.SetDown(true)
+	p = launch(t, s.dir, nil)
+	p.says("info\tserving")
+	if now, err := s.shake("www.site.test"); err != nil || now != serial {
+		t.Errorf("%s %v, want %s", now, err, serial)
+	}
+	out, _, code := s.verb("cert", "renew", "--all", "--force")
+	if code != exitFailed || !strings.Contains(out, "cannot be reached from here") || !strings.Contains(out, "next attempt in ") {
+		t.Errorf("%d %s", code, out)
+	}
+	out, _, _ = s.verb("cert", "list")
+	if !strings.Contains(out, "www.site.test  valid ") || !strings.Contains(out, "attempt failed ") {
+		t.Error(out)
+	}
+}
+
+// TestCertRenewalUnderLoad: certificates that live for seconds are renewed again and again, and no handshake fails meanwhile.
+func TestCertRenewalUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := newCertSite(t, acmetest.Options{Profiles: map[string]uint64{"short": 6}}, "", "www.site.test")
+	p := launch(t, s.dir, nil)
+	p.await("a certificate", func() bool { _, err := s.shake("www.site.test"); return err == nil })
+	var work sync.WaitGroup
+	var stop atomic.Bool
+	var mu sync.Mutex
+	seen, bad, n := map[string]bool{}, []error{}, 0
+	for range 2 {
+		work.Go(func() {
+			for !stop.Load() {
+				serial, err := s.shake("www.site.test")
+				mu.Lock()
+				n++
+				if seen[serial] = true; err != nil {
+					bad = append(bad, err)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	p.await("three certificates in turn", func() bool { mu.Lock(); defer mu.Unlock(); return len(seen) >= 3 })
+	stop.Store(true)
+	work.Wait()
+	if len(bad) > 0 {
+		t.Errorf("%d of %d handshakes failed, first: %v", len(bad), n, bad[0])
+	}
+	t.Logf("%d handshakes, %d certificates, %d failures", n, len(seen), len(bad))
+}
