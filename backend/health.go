@@ -17,7 +17,7 @@ func (p *Pool) startChecks(carried []bool) {
 	targets := make([]target, len(p.servers))
 	checked := false
 	for i, s := range p.servers {
-		targets[i] = target{address: p.checkAddress(s), named: s.c.Address.Host != "", greet: s.checkGreeting(), source: s.c.Source, checks: p.checksOf(s), carried: carried[i], health: p.health[i]}
+		targets[i] = target{address: p.checkAddress(s), named: s.c.Address.Host != "", greet: s.checkGreeting(), protocol: s.c.Protocol, source: s.c.Source, checks: p.checksOf(s), carried: carried[i], health: p.health[i]}
 		if len(targets[i].checks) > 0 {
 			checked = true
 			if !carried[i] {

@@ -19,6 +19,14 @@ func (r *round) message(a loop.Addr) []byte {
 	return r.c.request(a)
 }
 
+// authorityOf returns the Host of a server that nobody has a name for.
+func authorityOf(a loop.Addr) string {
+	if a.Path != "" {
+		return "localhost"
+	}
+	return a.String()
+}
+
 // request returns the request of an "http" check: the line exactly as written, the version HTTP/1.0 unless it says otherwise. There
 // is a Host line where the configuration has a host, and always in HTTP/1.1, which needs one (RFC 9112 3.2).
 func (c *Check) request(a loop.Addr) []byte {
@@ -31,9 +39,7 @@ func (c *Check) request(a loop.Addr) []byte {
 	}
 	persistent := strings.HasSuffix(line, " HTTP/1.1")
 	if host == "" && persistent {
-		if host = a.String(); a.Path != "" {
-			host = "localhost"
-		}
+		host = authorityOf(a)
 	}
 	s := line + "\r\n"
 	if host != "" {

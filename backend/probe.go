@@ -57,6 +57,11 @@ func (r *round) probe() (found finding, said string) {
 			}
 			return ill, fmt.Sprintf("not greeted: %v", cause(err))
 		}
+		if r.c.Kind == CheckHTTP {
+			if s, err = r.t.protocol.speak(s, authorityOf(a)); err != nil {
+				return ill, err.Error()
+			}
+		}
 	}
 	if r.send == nil {
 		r.send = r.message(a)

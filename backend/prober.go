@@ -30,11 +30,13 @@ type target struct {
 	named   bool // what address returns changes
 	// greet begins a connection to the server's own port as its traffic does (PROXY header, TLS); nil: there is nothing to begin
 	// with. A check that speaks TLS itself has the first only.
-	greet   func(c *loop.Conn, withTLS bool, d time.Duration) (stream, error)
-	source  netip.Addr
-	checks  []*Check // none: the server is left alone
-	carried bool     // health is known from before a reload
-	health  standing
+	greet func(c *loop.Conn, withTLS bool, d time.Duration) (stream, error)
+	// protocol is what an "http" check speaks where its connection is greeted.
+	protocol Protocol
+	source   netip.Addr
+	checks   []*Check // none: the server is left alone
+	carried  bool     // health is known from before a reload
+	health   standing
 }
 
 // seat is one check of one server, at a round.

@@ -177,7 +177,7 @@ func greetServer(lc *loop.Conn, c *tls.Config, d time.Duration) (*tls.Conn, erro
 // checkGreeting returns how a check of the server's own port begins, nil where it has nothing to begin with. In a PROXY header it
 // announces itself: a server may refuse what is announced as unknown.
 func (s *server) checkGreeting() func(c *loop.Conn, withTLS bool, d time.Duration) (stream, error) {
-	if s.c.SendProxy == 0 && s.c.TLS == nil {
+	if s.c.SendProxy == 0 && s.c.TLS == nil && s.c.Protocol == ProtocolHTTP1 {
 		return nil
 	}
 	return func(c *loop.Conn, withTLS bool, d time.Duration) (stream, error) {
