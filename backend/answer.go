@@ -336,7 +336,7 @@ func (a *answer) accept() error {
 	p, x, r := a.p, a.x, &a.x.Resp
 	a.hush()
 	a.answered = true
-	p.answers.Response(x)
+	p.answers.Shared(x)
 	if p.cookie != nil {
 		p.cookie.mark(x, a.claim, a.srv.place, x.Loop.Unix()/1000)
 	}

@@ -64,7 +64,8 @@ type Config struct {
 	RequestHeaders *h1.HeaderRules `hcl:"request_headers,block"`
 
 	// ResponseHeaders changes the fields of the servers' answers as soon as they are here. A cache judges and remembers what these rules
-	// make of an answer. The persistence cookie is none of their business.
+	// make of an answer, but for fields with {client_ip} or {client_port} in them: they are for the one client, as a new persistence cookie
+	// is. The persistence cookie is none of their business.
 	ResponseHeaders *h1.HeaderRules `hcl:"response_headers,block"`
 
 	// HTTPClose closes the connections to servers after each exchange and asks clients to do the same.

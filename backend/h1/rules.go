@@ -41,7 +41,8 @@ type removal struct {
 // field is a line to write.
 type field struct {
 	removal
-	value template
+	value    template
+	personal bool // a line of that name says who asked
 }
 
 // NewRules makes rules work. They have been found without faults. Nil, or none, is nil.
@@ -61,13 +62,19 @@ func NewRules(c *HeaderRules) *Rules {
 	// All that is set under one name goes together: the first of them takes the old lines out.
 	set := slices.Clone(c.Set)
 	slices.SortStableFunc(set, func(a, b FieldRule) int { return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
-	r.set, r.add = fields(set), fields(c.Add)
+	personal := map[string]bool{} // names
+	for _, f := range slices.Concat(c.Set, c.Add) {
+		if strings.Contains(f.Value, "{client_ip}") || strings.Contains(f.Value, "{client_port}") {
+			personal[strings.ToLower(f.Name)] = true
+		}
+	}
+	r.set, r.add = fields(set, personal), fields(c.Add, personal)
 	return r
 }
 
-func fields(rules []FieldRule) (list []field) {
+func fields(rules []FieldRule, personal map[string]bool) (list []field) {
 	for _, f := range rules {
-		list = append(list, field{removal{id: nameOf([]byte(f.Name)), name: f.Name}, newTemplate(f.Value)})
+		list = append(list, field{removal{id: nameOf([]byte(f.Name)), name: f.Name}, newTemplate(f.Value), personal[strings.ToLower(f.Name)]})
 	}
 	return list
 }
@@ -76,15 +83,49 @@ func fields(rules []FieldRule) (list []field) {
 func (r *Rules) Request(x *Exchange) {
 	if r != nil {
 		x.Req.Header.Seal()
-		r.apply(&x.Req.Header, x)
+		r.apply(&x.Req.Header, nil, x)
 	}
 }
 
-// Response changes the response of x, but not the part that is for its client alone.
+// Response changes the response of x. Of the part that is for its client alone, cookies and Cache-Control stay.
 func (r *Rules) Response(x *Exchange) {
-	if r != nil {
-		r.apply(&x.Resp.Header, x)
+	if r == nil {
+		return
 	}
+	if x.Own.Len() > 0 {
+		r.disown(&x.Own)
+	}
+	r.apply(&x.Resp.Header, nil, x)
+}
+
+// Shared is Response for an answer that a cache may give to others afterwards: fields that say who asked go to the part that is for this
+// client alone.
+func (r *Rules) Shared(x *Exchange) {
+	if r != nil {
+		r.apply(&x.Resp.Header, &x.Own, x)
+	}
+}
+
+// disown takes out of the part for one client what earlier rules have put there, and these remove or replace.
+func (r *Rules) disown(own *Header) {
+	for i := range own.Len() {
+		id, name, _ := own.At(i)
+		if name == nil || id == SetCookie || id == CacheControl {
+			continue
+		}
+		if slices.ContainsFunc(r.remove, func(m removal) bool { return m.has(name) }) ||
+			slices.ContainsFunc(r.set, func(f field) bool { return f.has(name) }) {
+			own.DelAt(i)
+		}
+	}
+}
+
+// has reports whether lines of that name are meant.
+func (f *removal) has(name []byte) bool {
+	if f.below {
+		return len(name) >= len(f.name) && EqualFold(name[:len(f.name)], f.name)
+	}
+	return EqualFold(name, f.name)
 }
 
 // AppendTo appends to dst the lines that a message without any field gets.
@@ -108,8 +149,8 @@ func (r *Rules) AppendTo(dst []byte, x *Exchange) []byte {
 	return dst
 }
 
-// apply changes h. It allocates nothing.
-func (r *Rules) apply(h *Header, x *Exchange) {
+// apply changes h. What says who asked goes to own, unless that is nil. It allocates nothing.
+func (r *Rules) apply(h, own *Header, x *Exchange) {
 	for i := range r.remove {
 		r.remove[i].from(h)
 	}
@@ -117,11 +158,25 @@ func (r *Rules) apply(h *Header, x *Exchange) {
 		if i == 0 || !strings.EqualFold(r.set[i-1].name, r.set[i].name) {
 			r.set[i].from(h)
 		}
-		r.set[i].addTo(h, x)
+		r.set[i].put(h, own, x)
 	}
 	for i := range r.add {
-		r.add[i].addTo(h, x)
+		r.add[i].put(h, own, x)
 	}
+}
+
+// put adds the line to h, or to own if it says who asked: then with the lines that are in h, whose place own takes.
+func (f *field) put(h, own *Header, x *Exchange) {
+	if own == nil || !f.personal {
+		f.addTo(h, x)
+		return
+	}
+	if f.id != SetCookie && own.IndexName(f.name, 0) < 0 {
+		for i := h.IndexName(f.name, 0); i >= 0; i = h.IndexName(f.name, i+1) {
+			own.Add(f.name, h.Value(i))
+		}
+	}
+	f.addTo(own, x)
 }
 
 // from takes the lines out of h.
@@ -129,7 +184,7 @@ func (f *removal) from(h *Header) {
 	switch {
 	case f.below:
 		for i := range h.Len() {
-			if _, name, _ := h.At(i); len(name) >= len(f.name) && EqualFold(name[:len(f.name)], f.name) {
+			if _, name, _ := h.At(i); f.has(name) {
 				h.DelAt(i)
 			}
 		}

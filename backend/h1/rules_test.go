@@ -60,6 +60,36 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// What says who asked is no part of what a cache may remember. Whoever comes later with rules has the last word about it all the same.
+func TestSharedRules(t *testing.T) {
+	who := FieldRule{"X-Who", "{client_ip}"}
+	for _, c := range []struct {
+		why   string
+		rules HeaderRules
+		later HeaderRules
+		came  string
+		head  string
+		own   string
+	}{
+		{"what is alike for everybody is shared", HeaderRules{Set: []FieldRule{{"X-Who", "{host}"}}}, HeaderRules{}, "A: 1", "A: 1\nX-Who: shop.example.com", ""},
+		{"set", HeaderRules{Set: []FieldRule{who}}, HeaderRules{}, "x-who: forged\nA: 1", "A: 1", "X-Who: 192.0.2.7"},
+		{"the port of a client", HeaderRules{Set: []FieldRule{{"A", "on {client_port}"}}}, HeaderRules{}, "", "", "A: on 5555"},
+		{"lines of one name stay together", HeaderRules{Set: []FieldRule{who, {"x-who", "b"}}, Add: []FieldRule{{"X-WHO", "c"}}}, HeaderRules{}, "", "", "X-Who: 192.0.2.7\nx-who: b\nX-WHO: c"},
+		{"add replaces nothing", HeaderRules{Add: []FieldRule{who, who}}, HeaderRules{}, "X-Who: a\nX-WHO: b", "X-Who: a\nX-WHO: b", "X-Who: a\nX-Who: b\nX-Who: 192.0.2.7\nX-Who: 192.0.2.7"},
+		{"cookies add up", HeaderRules{Add: []FieldRule{{"Set-Cookie", "ip={client_ip}"}}}, HeaderRules{}, "Set-Cookie: a=1", "Set-Cookie: a=1", "Set-Cookie: ip=192.0.2.7"},
+		{"removed later", HeaderRules{Set: []FieldRule{who}}, HeaderRules{Remove: []string{"x-*"}}, "", "", ""},
+		{"set later", HeaderRules{Set: []FieldRule{who}}, HeaderRules{Set: []FieldRule{{"x-who", "front"}}}, "", "x-who: front", ""},
+		{"a cookie that was inserted stays", HeaderRules{Set: []FieldRule{{"Set-Cookie", "ip={client_ip}"}}}, HeaderRules{Remove: []string{"Set-Cookie"}}, "Set-Cookie: a=1", "", "Set-Cookie: ip=192.0.2.7"},
+	} {
+		x := ruled(t, "", c.came)
+		NewRules(&c.rules).Shared(x)
+		NewRules(&c.later).Response(x)
+		if head, own := lines(&x.Resp.Header), lines(&x.Own); head != c.head || own != c.own {
+			t.Errorf("%s: got\n%s\nand\n%s\nwant\n%s\nand\n%s", c.why, head, own, c.head, c.own)
+		}
+	}
+}
+
 // Nothing is sent where there is nothing to say: a unix socket has no address, HTTP/1.0 no host, an answer from the cache no server.
 func TestRulesWithoutAValueSendNothing(t *testing.T) {
 	x := ruled(t, "", "X-Server: forged\n")

@@ -68,6 +68,25 @@ func TestCacheAndPersistence(t *testing.T) {
 	}
 }
 
+// TestCacheAndRulesOfTheBackend: what a rule says about one client is told to no other one.
+func TestCacheAndRulesOfTheBackend(t *testing.T) {
+	t.Parallel()
+	for _, newcomers := range []bool{false, true} {
+		o, _ := numbered(t)
+		text := strings.Replace(cached("", o), "cookie \"SERVERID\" {}\n",
+			`response_headers { set = { "X-Client" = "<{client_ip}>", "X-Host" = "{host}" } }`+"\n", 1)
+		text = strings.Replace(text, "max_object =", fmt.Sprintf("fill_from_newcomers = %v\n max_object =", newcomers), 1)
+		s := newLodge(t, text)
+		for i := range 3 {
+			a := s.client("www").ask(get)
+			hit := strings.Contains(a.Get("Cache-Status"), "; hit")
+			if a.Get("X-Host") != "a.test" || hit != (newcomers && i > 0) || (a.Get("X-Client") == "") != hit {
+				t.Errorf("fill_from_newcomers = %v: %s", newcomers, a.head)
+			}
+		}
+	}
+}
+
 // TestCacheStatusAndPurge: what an operator sees of a cache, and makes it forget.
 func TestCacheStatusAndPurge(t *testing.T) {
 	t.Parallel()
