@@ -204,7 +204,7 @@ func TestHTTP3Requests(t *testing.T) {
 		{method: "POST", path: "/", want: "POST HOST / secure=true length=0\nHost: HOST\r\nContent-Length: 0\r\nUser-Agent: x\r\n"},
 		{method: "PUT", path: "/", content: big, want: "PUT HOST / secure=true length=1000000\nHost: HOST\r\nContent-Length: 1000000\r\nUser-Agent: x\r\ncontent 1000000 \"01234567890123456789\"\n"},
 		{method: "POST", path: "/", content: big, unknown: true, want: "POST HOST / secure=true length=-1\nHost: HOST\r\nUser-Agent: x\r\ncontent 1000000 \"01234567890123456789\"\n"},
-		{method: "POST", path: "/", content: "hi", unknown: true, trailer: http.Header{"X-Sum": {"1"}, "Authorization": {"no"}},
+		{method: "POST", path: "/", content: "hi", unknown: true, trailer: http.Header{"X-Sum": {"1"}, "Authorization": {"no"}, "X_Sum": {"2"}},
 			want: "POST HOST / secure=true length=-1\nHost: HOST\r\nUser-Agent: x\r\ncontent 2 \"hi\"\ntrailer \"X-Sum: 1\\r\\n\"\n"},
 	} {
 		var body io.Reader

@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +30,8 @@ type http3Body struct {
 	lent   bool   // it was handed out
 	err    error  // what came behind it
 	more   loop.Event
+	wait   bool  // a task is parked in Next
+	broken bool  // and is to return, by Interrupt
 	credit int64 // milliseconds the client may still keep us waiting; see h1.MinRate
 	fields *h1.Header
 }
@@ -72,6 +75,9 @@ func (b *http3Body) stop() {
 
 // arrived takes a piece. On the loop.
 func (b *http3Body) arrived(data []byte, err error) {
+	if b.err != nil { // nobody waits for it any more
+		return
+	}
 	b.data, b.err = data, err
 	if err == io.EOF {
 		b.fields = trailerOf(b.x.req.Trailer)
@@ -79,11 +85,12 @@ func (b *http3Body) arrived(data []byte, err error) {
 	b.more.Set(b.x.room.l)
 }
 
-// trailerOf returns what of a trailer section may be passed on, nil for nothing.
+// trailerOf returns what of a trailer section may be passed on, nil for nothing. As in chunked content, a name with an underscore, which some
+// take for another one, is not.
 func trailerOf(t http.Header) (h *h1.Header) {
 	for name, values := range t {
 		for _, v := range values {
-			if n := []byte(name); h1.IsToken(n) && h1.IsValue([]byte(v)) && h1.MayTrail(h1.NameOf(n), n) {
+			if n := []byte(name); h1.IsToken(n) && bytes.IndexByte(n, '_') < 0 && h1.IsValue([]byte(v)) && h1.MayTrail(h1.NameOf(n), n) {
 				if h == nil {
 					h = &h1.Header{}
 				}
@@ -119,7 +126,14 @@ func (b *http3Body) Next(wait bool) (h1.Piece, error) {
 			return h1.Piece{}, nil
 		}
 		began := l.Now()
-		if !b.more.Wait(l, b.x.Patience) {
+		b.wait = true
+		came := b.more.Wait(l, b.x.Patience)
+		b.wait = false
+		switch {
+		case b.broken:
+			b.err = &h1.Error{Status: 400, Side: h1.ByClient, Err: loop.ErrInterrupted, Cause: 'C', State: 'D'}
+			return h1.Piece{}, b.err
+		case !came:
 			return h1.Piece{}, b.late(errSilent)
 		}
 		b.credit = min(b.credit-(l.Now()-began)+int64(len(b.data))*1000/h1.MinRate, h1.MaxCredit.Milliseconds())
@@ -159,6 +173,14 @@ func (b *http3Body) failed() error {
 	}
 	b.err = e
 	return e
+}
+
+// Interrupt makes a wait for the next piece end in an error. It changes nothing for who does not wait.
+func (b *http3Body) Interrupt() {
+	if b.wait {
+		b.broken = true
+		b.more.Set(b.x.room.l)
+	}
 }
 
 // Ready reports whether the next piece is here, or the end.

@@ -15,6 +15,10 @@ import (
 func (x *http3Stream) tunnel(e *exchange, f *Frontend) {
 	server := e.Resp.Tunnel
 	defer server.Close()
+	if !accepted(&e.Exchange) {
+		e.fail(&h1.Error{Status: 502, Side: h1.ByServer, Err: errAccept, Cause: 'P', State: 'H'})
+		return
+	}
 	h := &e.Resp.Header
 	h.DelName("Sec-WebSocket-Accept")
 	size := x.setHead(e)

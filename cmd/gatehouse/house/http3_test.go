@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
@@ -104,16 +105,23 @@ func TestHTTP3(t *testing.T) {
 // TestWebSocketOverHTTP3 is RFC 9220: the server sees the upgrade of HTTP/1.
 func TestWebSocketOverHTTP3(t *testing.T) {
 	t.Parallel()
-	for _, end := range []string{"client", "server"} {
+	for _, end := range []string{"client", "server", "nobody"} {
 		o := newOrigin(t, func(w *wire) {
 			q, err := w.request()
 			if err != nil {
 				return
 			}
-			if key, ok := field(q.head, "Sec-WebSocket-Key"); !ok || len(key) != 24 || !q.upgrade() || q.method != "GET" {
+			key, ok := field(q.head, "Sec-WebSocket-Key")
+			if !ok || len(key) != 24 || !q.upgrade() || q.method != "GET" {
 				w.Errorf("the server got %q", q.head)
 			}
-			w.send(switching + "hello")
+			if end == "nobody" { // one that does not speak WebSocket
+				key = "another"
+			}
+			w.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + acceptOf(key) + "\r\n\r\nhello")
+			if end == "nobody" {
+				return
+			}
 			if s, err := w.take(3); s != "you" {
 				w.Errorf("the server got %q, %v", s, err)
 			}
@@ -140,6 +148,17 @@ func TestWebSocketOverHTTP3(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp, err := str.ReadResponse()
+		if end == "nobody" {
+			if err != nil || resp.StatusCode != 502 {
+				t.Errorf("%+v, %v", resp, err)
+			}
+			if l := r.line(); l.Status != 502 || l.Termination[:2] != "PH" {
+				t.Errorf("line %+v", l)
+			}
+			cc.CloseWithError(0, "")
+			r.shutdown(patience)
+			continue
+		}
 		if err != nil || resp.StatusCode != 200 || resp.Header.Get("Sec-Websocket-Accept") != "" {
 			t.Fatalf("%+v, %v", resp, err)
 		}
@@ -237,5 +256,34 @@ func TestClientCertificatesOverHTTP3(t *testing.T) {
 	q.Host = "staff.test"
 	if resp, body, err := fetched(c, q); err != nil || resp.StatusCode != 421 {
 		t.Errorf("another host on the same connection: %v %q, %v", resp, body, err)
+	}
+}
+
+// TestHTTP3EarlyAnswer: a server that answers before it has all the content is heard at once, and its answer ends although the client's
+// content does not.
+func TestHTTP3EarlyAnswer(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t, func(w *wire) {
+		w.head()
+		w.take(len(hexLine(1000)) + 1000 + 2) // all there is: nothing else wakes the upload
+		w.send("HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n")
+		io.Copy(io.Discard, w.r)
+	})
+	r := build(t, plan{servers: []*origin{o}, tls: true, loops: 2, bind: "http3 = true", front: `timeouts { client = "15s" }`})
+	c := overUDP(t, r.addr, nil)
+	pr, pw := io.Pipe()
+	defer pw.Close()
+	go pw.Write(make([]byte, 1000))
+	began := time.Now()
+	resp, body, err := fetched(c, asked(t, "POST", "https://a.test/", pr))
+	if err != nil || resp.StatusCode != 403 || body != "no" {
+		t.Errorf("%+v %q, %v", resp, body, err)
+	}
+	l := r.line()
+	if d := time.Since(began); d > 5*time.Second {
+		t.Errorf("after %v", d)
+	}
+	if l.Status != 403 || l.Termination[:2] != "--" {
+		t.Errorf("the line %+v", l)
 	}
 }
