@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
@@ -119,4 +120,130 @@ func TestHTTP2ServersInBothDirections(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestHTTP2ServersUnderTLS: what the server chooses in the handshake counts, and is said in words where it does not do.
+func TestHTTP2ServersUnderTLS(t *testing.T) {
+	serve := func(h2 bool) string {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(telling))
+		s.EnableHTTP2 = h2
+		s.Config.ErrorLog = quietLog
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		return s.Listener.Addr().String()
+	}
+	for _, x := range []struct {
+		protocol string
+		h2       bool
+		want     string
+	}{
+		{"h2", true, "HTTP/2.0"},
+		{"auto", true, "HTTP/2.0"},
+		{"auto", false, "HTTP/1.1"},
+		{"http/1.1", true, "HTTP/1.1"},
+		{"h2", false, ""},
+	} {
+		t.Run(fmt.Sprint(x.protocol, x.h2), func(t *testing.T) {
+			r := build(t, plan{bind: both, back: fmt.Sprintf("retries = 0\nserver \"A\" %q {\n protocol = %q\n tls { verify = false }\n }", serve(x.h2), x.protocol)})
+			c := r.h2client()
+			peers := map[string]bool{}
+			for _, method := range []string{"GET", "POST", "GET", "POST"} {
+				resp, got := do(t, c, req(t, method, r.url("/p"), strings.NewReader("abc")))
+				l := r.line()
+				if x.want == "" {
+					if resp.StatusCode != 503 || !strings.Contains(l.Error, "does not choose HTTP/2") && !strings.Contains(l.Error, "application protocol") {
+						t.Errorf("%d, %+v", resp.StatusCode, l)
+					}
+					continue
+				}
+				if resp.StatusCode != 200 || resp.Header.Get("X-Proto") != x.want || got != method+" /p 3" {
+					t.Errorf("%d %q %v", resp.StatusCode, got, resp.Header)
+				}
+				peers[resp.Header.Get("X-Peer")] = true
+			}
+			if len(peers) > 1 {
+				t.Errorf("connections %v", peers)
+			}
+		})
+	}
+}
+
+// TestHTTP2ServersWithoutHTTP2: a server that speaks HTTP/1 alone is no server, and the log says why.
+func TestHTTP2ServersWithoutHTTP2(t *testing.T) {
+	o := newOrigin(t, func(w *wire) {
+		w.head()
+		w.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+		w.rest()
+	})
+	r := build(t, plan{back: "retries = 0\n" + speaking(o.addr)})
+	w := r.client()
+	if q := w.ask(get); q.status != 503 {
+		t.Errorf("%d", q.status)
+	}
+	if l := r.line(); !strings.Contains(l.Error, "speaks HTTP/1 and no HTTP/2") || l.Termination != "SC--" {
+		t.Errorf("%+v", l)
+	}
+}
+
+// TestHTTP2ServersChecked: checks speak what the server speaks.
+func TestHTTP2ServersChecked(t *testing.T) {
+	asked := make(chan string, 100)
+	h := http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.URL.Path == "/health" {
+			asked <- q.Proto + " " + q.Method + " " + q.Host
+			io.WriteString(w, "fine so far")
+			return
+		}
+		telling(w, q)
+	})
+	s := httptest.NewUnstartedServer(h)
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	check := `check "http" {
+  request = "GET /health"
+  host = "app.test"
+  expect = ["200"]
+  expect_text = "fine"
+ }
+`
+	for name, servers := range map[string]string{
+		"clear": speaking(h2origin(t, h, false)),
+		"tls":   fmt.Sprintf("server \"A\" %q {\n protocol = \"h2\"\n tls { verify = false }\n }\n", s.Listener.Addr()),
+		"auto":  fmt.Sprintf("server \"A\" %q {\n protocol = \"auto\"\n tls { verify = false }\n }\n", s.Listener.Addr()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := build(t, plan{bind: both, back: check + servers})
+			if got := <-asked; got != "HTTP/2.0 GET app.test" {
+				t.Errorf("the check asks %q", got)
+			}
+			if resp, _ := do(t, r.h2client(), req(t, "GET", r.url("/"), nil)); resp.StatusCode != 200 {
+				t.Errorf("%d", resp.StatusCode)
+			}
+		})
+	}
+}
+
+// TestHTTP2ServersWebSocket: an upgrade goes by HTTP/1 on a connection of its own.
+func TestHTTP2ServersWebSocket(t *testing.T) {
+	o := newOrigin(t, func(w *wire) {
+		q, err := w.request()
+		if err != nil {
+			return
+		}
+		key, _ := field(q.head, "Sec-WebSocket-Key")
+		w.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: " + acceptOf(key) + "\r\n\r\n")
+		said, _ := w.take(5)
+		w.send(strings.ToUpper(said))
+	})
+	r := build(t, plan{back: speaking(o.addr)})
+	w := r.client()
+	w.send("GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	if head, err := w.head(); err != nil || !strings.HasPrefix(head, "HTTP/1.1 101 ") {
+		t.Fatalf("%q %v", head, err)
+	}
+	w.send("hello")
+	if got, err := w.take(5); got != "HELLO" {
+		t.Errorf("%q %v", got, err)
+	}
 }
