@@ -15,8 +15,15 @@ func writePID(name string, former int) error {
 	if n := readPID(name); n != 0 && n != os.Getpid() && n != former && alive(n) {
 		return fmt.Errorf("pid file %s names process %d, which is running: end it, or give this one another pid_file", name, n)
 	}
+	// Root may be writing to a directory of the user's that it is about to become: a link that waits there under the name is not followed.
 	tmp := name + ".new"
-	if err := os.WriteFile(tmp, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+	os.Remove(tmp)
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return fmt.Errorf("pid file: %w", err)
+	}
+	_, err = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
+	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("pid file: %w", err)
 	}
 	return os.Rename(tmp, name)

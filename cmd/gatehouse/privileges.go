@@ -156,30 +156,45 @@ func handOverTree(dir string, a *config.Account) error {
 		return err
 	}
 	defer root.Close()
+	if opened, err := root.Stat("."); err != nil || info != nil && !os.SameFile(info, opened) {
+		return fmt.Errorf("%s: it was replaced by another one just now", dir)
+	}
 	return fs.WalkDir(root.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		} else if err != nil {
 			return err
 		}
-		info, err := root.Lstat(name)
-		if err != nil || ownerOf(info) != 0 || !movable(info) {
-			return nil
+		f, err := root.OpenFile(name, handleOnly, 0)
+		if err != nil {
+			return nil // as for a link that leads out of it
 		}
-		return root.Lchown(name, a.UID, a.GID)
+		defer f.Close()
+		return give(f, a)
 	})
 }
 
 // handOverFile gives one file, if it is root's.
 func handOverFile(path string, a *config.Account) error {
-	info, err := os.Lstat(path)
-	if err != nil || ownerOf(info) != 0 || !movable(info) {
-		return nil // such as /dev/stdout
+	f, err := os.OpenFile(path, handleOnly, 0)
+	if err != nil {
+		return nil
 	}
-	return os.Lchown(path, a.UID, a.GID)
+	defer f.Close()
+	return give(f, a)
 }
 
-// movable reports whether the owner of a file may be changed by its name: it is no link, no device, and no second name of something else.
+// give gives a file that is open, if it is root's and no link such as /dev/stdout. It is looked at and given away as one and the same: whoever
+// may write to its directory could put another one under its name in between.
+func give(f *os.File, a *config.Account) error {
+	info, err := f.Stat()
+	if err != nil || ownerOf(info) != 0 || !movable(info) {
+		return nil
+	}
+	return changeOwner(f, a)
+}
+
+// movable reports whether the owner of a file may be changed: it is no link, no device, and no second name of something else.
 func movable(info fs.FileInfo) bool {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	switch {

@@ -140,6 +140,16 @@ func noNewPrivileges() error {
 	return nil
 }
 
+// handleOnly opens a file for nothing but to look at it and to change its owner, whatever it is, a link among others.
+const handleOnly = unix.O_PATH | unix.O_NOFOLLOW
+
+func changeOwner(f *os.File, a *config.Account) error {
+	if err := unix.Fchownat(int(f.Fd()), "", a.UID, a.GID, unix.AT_EMPTY_PATH); err != nil {
+		return fmt.Errorf("chown %s: %w", f.Name(), err)
+	}
+	return nil
+}
+
 // access returns nil when this process may read a file, or write to a directory.
 func access(path string, write bool) error {
 	mode := uint32(unix.R_OK)

@@ -19,6 +19,10 @@ func become(a *config.Account, _ *zap.Logger) error {
 	return errors.New("global.user works on Linux only: let the service manager start gatehouse as that user")
 }
 
+const handleOnly = os.O_RDONLY
+
+func changeOwner(f *os.File, a *config.Account) error { return f.Chown(a.UID, a.GID) }
+
 // access returns nil when this process may read a file, or write to a directory. It only asks whether it is there.
 func access(path string, _ bool) error {
 	_, err := os.Stat(path)

@@ -375,6 +375,59 @@ func TestHandOver(t *testing.T) {
 	}
 }
 
+// TestHandOverOfWhatWasLookedAt: a file that takes the name of another one, after that one was opened, stays whose it is.
+func TestHandOverOfWhatWasLookedAt(t *testing.T) {
+	a := asRoot(t)
+	dir := openDir(t)
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"file", "precious"} {
+		if err := os.WriteFile(at(name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := os.OpenFile(at("file"), handleOnly, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := os.Rename(at("file"), at("moved")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(at("precious"), at("file")); err != nil {
+		t.Fatal(err)
+	}
+	if err := give(f, a); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"moved": a.UID, "precious": 0} {
+		if info, err := os.Lstat(at(name)); err != nil || ownerOf(info) != want {
+			t.Errorf("%s: %v, it belongs to %d, want %d", name, err, ownerOf(info), want)
+		}
+	}
+}
+
+// TestPIDFileFollowsNoLink: in a directory of the user's, a link may wait for root under the name that the file has at first.
+func TestPIDFileFollowsNoLink(t *testing.T) {
+	dir := openDir(t)
+	precious, name := filepath.Join(dir, "precious"), filepath.Join(dir, "gate.pid")
+	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(precious, name+".new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := writePID(name, 0); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(precious); err != nil || string(text) != "precious" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() || readPID(name) != os.Getpid() {
+		t.Errorf("pid file: %v, %d", err, readPID(name))
+	}
+	removePID(name)
+}
+
 // TestOwnDirectory: what programs share is never given away.
 func TestOwnDirectory(t *testing.T) {
 	own := openDir(t)
