@@ -209,7 +209,8 @@ type Cookie struct {
 	// Secure limits the inserted cookie to TLS. Without it: true on requests that came over TLS.
 	Secure *bool `hcl:"secure,optional"`
 
-	// SameSite is the SameSite attribute of the inserted cookie: "lax", "strict" or "none".
+	// SameSite says whether browsers send the inserted cookie with requests that other sites begin: "lax" (when a link is followed),
+	// "strict" (never) or "none" (always, but over TLS alone).
 	SameSite SameSite `hcl:"same_site,optional" default:"lax"`
 
 	// MaxIdle makes a cookie that was not seen for that long void. Insert mode only.

@@ -24,13 +24,18 @@ prints how that is used.`,
 				_, err := fmt.Fprintln(c.OutOrStdout(), "\n\"gatehouse help WORD\" explains a block or an attribute, \"gatehouse --help\" the commands.")
 				return failed(err)
 			}
+			verb, rest, err := c.Root().Find(args)
+			isVerb := err == nil && len(rest) == 0
 			if len(args) == 1 {
 				if text, ok := config.Help(args[0]); ok {
+					if isVerb { // "server" is both
+						text += fmt.Sprintf("\nFor the command see \"%s --help\".\n", verb.CommandPath())
+					}
 					_, err := fmt.Fprint(c.OutOrStdout(), text)
 					return failed(err)
 				}
 			}
-			if verb, rest, err := c.Root().Find(args); err == nil && len(rest) == 0 {
+			if isVerb {
 				return failed(verb.Help())
 			}
 			return fmt.Errorf("help: %s", config.Unknown(args[0]))

@@ -97,7 +97,8 @@ func rootCommand() *cobra.Command {
 health it watches. One HCL file describes all of it; "gatehouse help" lists what the file may hold.
 
 Results go to stdout, talk goes to stderr. Exit codes: 0 well, 1 failed, 2 usage, 3 invalid configuration,
-5 not running.`,
+4 converted but for what was refused, 5 not running.`,
+		Version:       versionLine(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -109,6 +110,7 @@ Results go to stdout, talk goes to stderr. Exit codes: 0 well, 1 failed, 2 usage
 			return &failure{exitUsage, nil}
 		},
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(commands()...)
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd()

@@ -14,10 +14,15 @@ func versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  noWords,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(c.OutOrStdout(), "gatehouse %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(c.OutOrStdout(), versionLine())
 			return failed(err)
 		},
 	}
+}
+
+// versionLine says which program this is, for "gatehouse version" and --version.
+func versionLine() string {
+	return fmt.Sprintf("gatehouse %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version is the version of the module, as the Go tool noted it in the binary: a tag, or the time and hash of the commit.

@@ -75,8 +75,8 @@ type Global struct {
 	// took over. "0s": no limit.
 	ShutdownGrace time.Duration `hcl:"shutdown_grace,optional" default:"30s"`
 
-	// StateDir is the directory for what must survive a restart: the internal CA, certificates, what the operator did to
-	// servers.
+	// StateDir is the directory for what must survive a restart: the internal CA, certificates, the key of signed cookies, what the
+	// operator did to servers.
 	StateDir string `hcl:"state_dir,optional" default:"/var/lib/gatehouse" path:"true"`
 
 	// AllowExec lets programs be run that the configuration names, such as dns "exec" of acme. Whoever may change the configuration can run

@@ -78,6 +78,8 @@ func (d *decoder) variable(b *hclsyntax.Block, vars map[string]cty.Value, declar
 			fallback = val
 		case "description":
 			d.value(a.Expr)
+		case "type":
+			d.diags.fail(a.NameRange, `there is no attribute "type" in a variable`, "A variable is what its default is; without a default it is a string. Leave type out.")
 		default:
 			d.diags.fail(a.NameRange, fmt.Sprintf("there is no attribute %q in a variable", a.Name), "A variable has a default and a description."+
 				didYouMean(a.Name, []string{"default", "description"}))
