@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -65,11 +66,35 @@ func (o output) open() (sink, error) {
 	}
 	// O_NONBLOCK matters for named pipes alone: without a reader they are an error and not a wait, and a write that waits for
 	// one can be interrupted.
-	f, err := os.OpenFile(o.file, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o640)
+	const mode = os.O_WRONLY | os.O_APPEND | os.O_CREATE | syscall.O_NONBLOCK
+	f, err := os.OpenFile(o.file, mode|syscall.O_NOFOLLOW, 0o640)
+	if errors.Is(err, syscall.ELOOP) {
+		if by, foreign := foreignLink(o.file); foreign {
+			return nil, fmt.Errorf("%s is a link made by user %d, which root does not follow", o.file, by)
+		}
+		f, err = os.OpenFile(o.file, mode, 0o640)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &fileSink{f, false}, nil
+}
+
+// foreignLink reports whether this is root and a link was made by somebody else, and by whom. Logs are opened before root's rights are given up,
+// often in a directory of the user's that serves then: such a link would let that user have lines, of which clients choose the
+// words, written to any file of the system.
+func foreignLink(path string) (by uint32, foreign bool) {
+	if os.Geteuid() != 0 {
+		return 0, false
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return 0, false
+	}
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return s.Uid, s.Uid != 0
+	}
+	return 0, false
 }
 
 // fileSink is a file, a pipe, a terminal.

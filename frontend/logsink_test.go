@@ -94,6 +94,40 @@ func TestLogFileThatCannotBeOpened(t *testing.T) {
 	}
 }
 
+// A link is followed, but root follows none that another user has made.
+func TestLogFileThatIsALink(t *testing.T) {
+	dir := t.TempDir()
+	link, to := filepath.Join(dir, "access.log"), filepath.Join(dir, "elsewhere")
+	if err := os.Symlink(to, link); err != nil {
+		t.Fatal(err)
+	}
+	s, err := output{file: link}.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(s, "a line")
+	s.Close()
+	if text, err := os.ReadFile(to); err != nil || string(text) != "a line\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if os.Geteuid() != 0 {
+		return // others have the rights of the one who made the link
+	}
+	if err := os.Lchown(link, 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := (output{file: link}).open(); err == nil || !strings.Contains(err.Error(), "is a link made by user 1") {
+		t.Errorf("%v, %v", s, err)
+	}
+	os.Remove(to)
+	if _, err := (output{file: link}).open(); err == nil {
+		t.Error("a dangling link was followed")
+	}
+	if _, err := os.Lstat(to); err == nil {
+		t.Error("a file was made where the link leads")
+	}
+}
+
 func TestRotation(t *testing.T) {
 	dir := t.TempDir()
 	file, old := filepath.Join(dir, "access.log"), filepath.Join(dir, "access.log.1")
