@@ -89,7 +89,10 @@ func (s *stream) Run() {
 		e.unreadable(f, refuse(421, errUnknownHost))
 		return
 	case x.Req.Upgrade != "":
-		s.offer()
+		if err := offerWebSocket(&x.Req.Header); err != nil {
+			e.unreadable(f, err)
+			return
+		}
 	case x.Req.Body != nil && s.in.ended && s.in.trailer == nil:
 		if x.Req.Whole(s.in.size); s.in.size == 0 {
 			x.Req.Body = nil

@@ -16,20 +16,27 @@ import (
 // A WebSocket on a stream (RFC 8441): the client's extended CONNECT goes to the server as the opening handshake of RFC 6455, and what both
 // say is carried in DATA frames.
 
-// offer completes the handshake for the server: "Implementations using this extended CONNECT to bootstrap WebSockets do not do the
-// processing of the Sec-WebSocket-Key and Sec-WebSocket-Accept header fields" (RFC 8441 5).
-func (s *stream) offer() {
-	h := &s.e.Req.Header
+// offerWebSocket completes the handshake for the server: "Implementations using this extended CONNECT to bootstrap WebSockets do not do the
+// processing of the Sec-WebSocket-Key and Sec-WebSocket-Accept header fields" (RFC 8441 5). Of another version than HTTP/1 may ask for there is
+// none here either.
+func offerWebSocket(h *h1.Header) error {
+	switch i := h.Index(h1.SecWebSocketVersion, 0); {
+	case i < 0:
+		h.AddString("Sec-WebSocket-Version", "13")
+	case string(h.Value(i)) != "13" || h.Index(h1.SecWebSocketVersion, i+1) >= 0:
+		return refuse(400, errVersion)
+	}
 	h.Del(h1.SecWebSocketKey)
 	var key [16]byte
 	rand.Read(key[:])
 	h.AddString("Sec-WebSocket-Key", base64.StdEncoding.EncodeToString(key[:]))
-	if !h.Has(h1.SecWebSocketVersion) {
-		h.AddString("Sec-WebSocket-Version", "13")
-	}
+	return nil
 }
 
-var errAccept = errors.New("101 without the right Sec-WebSocket-Accept")
+var (
+	errVersion = errors.New("a WebSocket of another version than 13")
+	errAccept  = errors.New("101 without the right Sec-WebSocket-Accept")
+)
 
 // accepted reports whether the server has understood the handshake (RFC 6455 4.2.2).
 func accepted(x *h1.Exchange) bool {

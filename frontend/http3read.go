@@ -1,8 +1,6 @@
 package frontend
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -74,14 +72,7 @@ func (x *http3Stream) read(q *h1.Request, lim *h1.ParseLimits) error {
 	}
 	if upgrade != "" {
 		q.Upgrade = upgrade
-		// "The Sec-WebSocket-Key and Sec-WebSocket-Accept header fields are not used" with CONNECT (RFC 8441 5.1); HTTP/1 needs them.
-		var nonce [16]byte
-		rand.Read(nonce[:])
-		h.Del(h1.SecWebSocketKey)
-		h.AddString("Sec-WebSocket-Key", base64.StdEncoding.EncodeToString(nonce[:]))
-		if !h.Has(h1.SecWebSocketVersion) {
-			h.AddString("Sec-WebSocket-Version", "13")
-		}
+		return offerWebSocket(h)
 	}
 	return nil
 }

@@ -303,6 +303,19 @@ func TestHTTP2WebSocketEnds(t *testing.T) {
 			r.line()
 		})
 	}
+	t.Run("an old version", func(t *testing.T) {
+		o := newOrigin(t, nil)
+		r := build(t, plan{servers: []*origin{o}, bind: both})
+		c := r.raw()
+		c.headers(1, false, ":method: CONNECT", ":protocol: websocket", ":scheme: http", ":authority: a.test", ":path: /chat", "sec-websocket-version: 8")
+		if head, _ := c.response(1); head[":status"] != "400" {
+			t.Errorf("%v", head)
+		}
+		c.alive()
+		if l := r.line(); l.Status != 400 || l.Termination[:2] != "PR" || o.seen() != "" {
+			t.Errorf("the line %+v, and the server got %q", l, o.seen())
+		}
+	})
 	t.Run("the client resets", func(t *testing.T) {
 		over := make(chan struct{})
 		o := newOrigin(t, func(w *wire) {
