@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,9 +30,10 @@ type acmeBlock struct {
 	policy *policy
 	stale  chan struct{} // the index shall be made anew
 
-	mu      sync.Mutex // guards what follows, and the making of the index
-	interim *interim
-	bridge  []served // from files: good until the CA has issued
+	mu       sync.Mutex // guards what follows, and the making of the index
+	interim  *interim
+	bridge   []served // from files: good until the CA has issued
+	imported []served // likewise, from those that were brought in
 }
 
 // startACME makes what an acme block needs: what lies in the storage is served at once, the CAs are asked when Manage says so. Files are
@@ -61,6 +63,7 @@ func (c *Certificates) startACME(files []served, now time.Time) error {
 	}
 	c.ca = openOrMakeAuthority(c.c.StateDir, now, c.log)
 	a.keeper.load(a.policy)
+	a.imported = readImported(a.keeper.o.StateDir, hosts, now, c.log)
 	if err := a.compose(now); err != nil {
 		a.close()
 		return err
@@ -106,8 +109,9 @@ func (a *acmeBlock) compose(now time.Time) error {
 		}
 		a.interim = &interim{key: key, certs: map[string]*tls.Certificate{}, made: now}
 	}
-	files := newIndex(a.bridge, now)
-	all := make([]served, 0, len(a.policy.hosts)+len(a.bridge))
+	bridge := slices.Concat(a.bridge, a.needed())
+	files := newIndex(bridge, now)
+	all := make([]served, 0, len(a.policy.hosts)+len(bridge))
 	var lacking []string
 	for _, host := range a.policy.hosts {
 		if s := a.policy.current(host); s != nil {
@@ -128,7 +132,7 @@ func (a *acmeBlock) compose(now time.Time) error {
 		}
 		all = append(all, served{cert: cert})
 	}
-	all = append(all, a.bridge...)
+	all = append(all, bridge...)
 	x := newIndex(all, now)
 	if a.policy.lazy && len(lacking) > 0 {
 		x.asked = make(map[string]bool, len(lacking))
@@ -138,6 +142,17 @@ func (a *acmeBlock) compose(now time.Time) error {
 	}
 	a.c.put(x, now)
 	return nil
+}
+
+// needed returns the imported certificates that are good for a host that has no other one yet. It is called with mu held.
+func (a *acmeBlock) needed() (list []served) {
+	for _, s := range a.imported {
+		names := namesOf(s.cert.Leaf)
+		if slices.ContainsFunc(a.policy.hosts, func(h string) bool { return covers(names, h) && a.policy.current(h) == nil }) {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // current returns what a CA has issued for a host, nil for nothing.

@@ -13,19 +13,19 @@ import (
 
 func certCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "cert list|show|renew",
-		Short: "Look at the certificates of a running gatehouse, or renew them",
+		Use:   "cert list|show|renew|import|export",
+		Short: "Look at certificates, renew them, bring them in or hand them on",
 		Long: `Cert says which certificates there are and how it stands with those that gatehouse obtains by itself, has them obtained anew, brings in those
 of another program, and hands them on to others.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("cert needs to know what to do: list, show or renew")
+				return errors.New("cert needs to know what to do: list, show, renew, import or export")
 			}
-			return fmt.Errorf("cert cannot %q: it can list, show and renew", args[0])
+			return fmt.Errorf("cert cannot %q: it can list, show, renew, import and export", args[0])
 		},
 		RunE: func(*cobra.Command, []string) error { return nil }, // Args has refused
 	}
-	c.AddCommand(certListCommand(), certShowCommand(), certRenewCommand())
+	c.AddCommand(certListCommand(), certShowCommand(), certRenewCommand(), certImportCommand(), certExportCommand())
 	return c
 }
 

@@ -237,3 +237,72 @@ func TestCertRenewalUnderLoad(t *testing.T) {
 	}
 	t.Logf("%d handshakes, %d certificates, %d failures", n, len(seen), len(bad))
 }
+
+// TestCertMoves: certificates come from another program before the first start and while gatehouse runs, and go to others.
+func TestCertMoves(t *testing.T) {
+	t.Parallel()
+	s := newCertSite(t, acmetest.Options{}, "", "www.site.test", "shop.site.test")
+	s.ca.SetDown(true)
+	put := func(name string) {
+		t.Helper()
+		text, err := freshPair(strings.TrimSuffix(name, ".pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(s.dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"www.site.test.pem", "shop.site.test.pem", "other.example.pem"} {
+		put(name)
+	}
+	if out, talk, code := s.verb("cert", "import", "www.site.test.pem", "other.example.pem"); code != exitFailed || !strings.HasPrefix(out, "www.site.test: renewed by gatehouse from now on, good until ") ||
+		!strings.Contains(talk, "other.example.pem (other.example): no tls block obtains certificates by ACME for other.example") || !strings.Contains(talk, "served from the next start on") {
+		t.Errorf("%d %s%s", code, out, talk)
+	}
+	if out, talk, code := s.verb("cert", "export", "www.site.test", "--to", "out/"); code != 0 || out != "out/www.site.test.key\nout/www.site.test.crt\n" {
+		t.Errorf("%d %s%s", code, out, talk)
+	}
+	launch(t, s.dir, nil).says("info\tserving")
+	if out, talk, code := s.verb("cert", "import", "shop.site.test.pem"); code != 0 || !strings.HasPrefix(out, "shop.site.test: renewed by gatehouse") || talk != "" {
+		t.Errorf("%d %s%s", code, out, talk)
+	}
+	for _, name := range []string{"www.site.test", "shop.site.test"} {
+		if out, talk, code := s.verb("cert", "show", name); code != 0 || !strings.Contains(out, "subject      CN="+name+"\n") {
+			t.Errorf("%d %s%s", code, out, talk)
+		}
+	}
+	if out, talk, code := s.verb("cert", "export", "shop.site.test", "--to", "shop.pem"); code != 0 || out != "shop.pem\n" {
+		t.Errorf("%d %s%s", code, out, talk)
+	}
+	if _, err := tls.LoadX509KeyPair(filepath.Join(s.dir, "shop.pem"), filepath.Join(s.dir, "shop.pem")); err != nil {
+		t.Error(err)
+	}
+	for name, mode := range map[string]os.FileMode{"shop.pem": 0o600, "out/www.site.test.key": 0o600, "out/www.site.test.crt": 0o644} {
+		if info, err := os.Stat(filepath.Join(s.dir, name)); err != nil || info.Mode() != mode {
+			t.Errorf("%s: %v %v", name, info.Mode(), err)
+		}
+	}
+	if out, talk, code := s.verb("cert", "export", "shop.site.test", "--to", "shop.pem"); code != 0 || out != "" || !strings.Contains(talk, "nothing has changed") {
+		t.Errorf("%d %s%s", code, out, talk)
+	}
+	for _, x := range []struct {
+		args []string
+		code int
+		talk string
+	}{
+		{[]string{"export", "shop.site.test", "--to", "x.pem", "--format", "pem"}, exitUsage, "name a directory"},
+		{[]string{"export", "shop.site.test", "--to", "x.pem", "--format", "der"}, exitUsage, "unknown format"},
+		{[]string{"export", "shop.site.test"}, exitUsage, "usage: "},
+		{[]string{"export", "nobody.example", "--to", "x.pem"}, exitFailed, "unknown name nobody.example"},
+		{[]string{"export", "shop.site.test", "--to", "gatehouse.hcl"}, exitFailed, "holds no PEM"},
+		{[]string{"import", "nowhere"}, exitFailed, "no such file"},
+		{[]string{"import", "state/locks"}, exitFailed, "no certificate is in state/locks"},
+		{[]string{"import"}, exitUsage, "usage: "},
+		{[]string{"import", "shop.site.test.pem", "--socket", "nowhere.sock"}, exitAbsent, "no gatehouse is running there"},
+	} {
+		if _, talk, code := s.verb(append([]string{"cert"}, x.args...)...); code != x.code || !strings.Contains(talk, x.talk) {
+			t.Errorf("cert %q exits with %d, want %d: %s", x.args, code, x.code, talk)
+		}
+	}
+}

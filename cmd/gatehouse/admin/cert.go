@@ -156,6 +156,8 @@ func (p Process) certOrders(m *http.ServeMux) {
 		}
 		return p.Renew(q)
 	}))
+	m.HandleFunc("POST /certificates/import", answering(maxCert, p.ImportCertificate))
+	m.HandleFunc("POST /certificates/export", answering(maxOrder, func(q CertName) (*CertPEM, error) { return p.ExportCertificate(q.Name) }))
 }
 
 // answering reads a question of at most that many bytes and answers it.
@@ -252,4 +254,53 @@ func (c *Certificate) Name() string {
 func (c *Certificate) Covers(name string) bool {
 	_, parent, _ := strings.Cut(name, ".")
 	return slices.Contains(c.Names, name) || parent != "" && slices.Contains(c.Names, "*."+parent)
+}
+
+// CertImport brings in a certificate.
+type CertImport struct {
+	PEM   string `json:"pem"` // with its key and its chain
+	Force bool   `json:"force,omitempty"`
+}
+
+// CertImported is what has become of it.
+type CertImported struct {
+	TLS     string    `json:"tls"`
+	Names   []string  `json:"names"`
+	Managed bool      `json:"managed"` // it is renewed in time; else it is served until other ones have been obtained
+	Known   bool      `json:"known"`   // it had been there already
+	File    string    `json:"file"`
+	Until   time.Time `json:"until"`
+}
+
+// InWords says what has become of it.
+func (c *CertImported) InWords() string {
+	what := "served until each of its names has a certificate of its own"
+	if c.Managed {
+		what = "renewed by gatehouse from now on"
+	}
+	if c.Known {
+		what = "was there already"
+	}
+	return fmt.Sprintf("%s: %s, good until %s, tls %s", strings.Join(c.Names, " "), what, c.Until.Local().Format(time.DateOnly), c.TLS)
+}
+
+// CertPEM is a certificate with its key, in PEM.
+type CertPEM struct {
+	Chain string `json:"chain"`
+	Key   string `json:"key"`
+}
+
+// maxCert bounds a certificate that is brought in.
+const maxCert = 2 << 20
+
+// ImportCertificate brings in a certificate.
+func (c *Client) ImportCertificate(ctx context.Context, i CertImport) (*CertImported, error) {
+	var d CertImported
+	return &d, c.ask(ctx, "POST", "/certificates/import", i, &d)
+}
+
+// ExportCertificate asks for the certificate of a name with its key.
+func (c *Client) ExportCertificate(ctx context.Context, name string) (*CertPEM, error) {
+	var d CertPEM
+	return &d, c.ask(ctx, "POST", "/certificates/export", CertName{name}, &d)
 }

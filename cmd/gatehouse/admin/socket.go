@@ -25,9 +25,11 @@ type Process struct {
 	Purge  func(Purge) (*Purged, error)
 	List   func(Listing) (*Listed, error)
 	// What is to be said of certificates, and done about them.
-	Certificates func() []Certificate
-	Certificate  func(name string) (*CertShown, error)
-	Renew        func(Renewal) (*Renewing, error)
+	Certificates      func() []Certificate
+	Certificate       func(name string) (*CertShown, error)
+	Renew             func(Renewal) (*Renewing, error)
+	ImportCertificate func(CertImport) (*CertImported, error)
+	ExportCertificate func(name string) (*CertPEM, error)
 	// HandOver calls give with all that listens, and stop, which is closed when there is nothing to hand over any more. When give returns nil, another
 	// process serves in this one's place, which has begun to leave. nil: there is no handing over.
 	HandOver func(give func(list []Descriptor, stop <-chan struct{}) error) error

@@ -1,10 +1,13 @@
 package house
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"go.uber.org/zap"
 
 	"gatehouse/cmd/gatehouse/admin"
 	"gatehouse/cmd/gatehouse/config"
@@ -200,4 +203,65 @@ func notYet(m *tlsconf.Managed, now time.Time) string {
 		return "it is good until " + m.NotAfter.Local().Format(time.DateTime)
 	}
 	return fmt.Sprintf("it is good until %s and will be renewed about %s", m.NotAfter.Local().Format(time.DateTime), m.Next.Local().Format(time.DateTime))
+}
+
+// ImportCertificate brings in a certificate for a block that obtains its own.
+func (h *House) ImportCertificate(i admin.CertImport) (*admin.CertImported, error) {
+	g := h.gen.Load()
+	for _, c := range g.file.TLS {
+		done, err := g.certs[c.Name].Import(h.ctx, []byte(i.PEM), i.Force)
+		switch {
+		case errors.Is(err, tlsconf.ErrOther):
+			continue
+		case err != nil:
+			return nil, err
+		}
+		if !done.Known {
+			h.o.Log.Info("certificate imported", zap.Strings("names", done.Names), zap.Time("not_after", done.Until), zap.String("file", done.File))
+		}
+		return Brought(done), nil
+	}
+	return nil, fmt.Errorf("no tls block obtains certificates by ACME for it: name it in hosts first")
+}
+
+// Brought words what has become of a certificate that was brought in.
+func Brought(d *tlsconf.Imported) *admin.CertImported {
+	return &admin.CertImported{TLS: d.Block, Names: d.Names, Managed: d.Managed, Known: d.Known, File: d.File, Until: d.Until}
+}
+
+// ExportCertificate returns the certificate of a name with its key.
+func (h *House) ExportCertificate(name string) (*admin.CertPEM, error) {
+	g := h.gen.Load()
+	name = certName(name)
+	var first error
+	for _, c := range g.file.TLS {
+		certs := g.certs[c.Name].Certificates
+		if len(certs.Details(name)) == 0 {
+			continue
+		}
+		chain, key, err := certs.PEM(name)
+		if err == nil {
+			return &admin.CertPEM{Chain: string(chain), Key: string(key)}, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	if first != nil {
+		return nil, first
+	}
+	return nil, g.unknownName(name)
+}
+
+// CertifiedBlocks returns the tls blocks of a configuration, with all hosts that certificates are obtained for.
+func CertifiedBlocks(f *config.File) (list []*tlsconf.Config) {
+	for _, c := range f.TLS {
+		own := *c
+		if own.ACME != nil {
+			own.Hosts = certifiedHosts(f, c)
+		}
+		own.StateDir = f.Global.StateDir
+		list = append(list, &own)
+	}
+	return list
 }

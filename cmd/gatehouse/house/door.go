@@ -200,5 +200,6 @@ func (h *House) openAdmin(g, old *generation, bad *faults) {
 // controls are what the admin socket may do.
 func (h *House) controls() admin.Process {
 	return admin.Process{Status: h.Status, Reload: h.Reload, Obey: h.Obey, Purge: h.Purge, List: h.List, HandOver: h.handOver,
-		Certificates: h.Certified, Certificate: h.ShowCertificate, Renew: h.RenewCertificates}
+		Certificates: h.Certified, Certificate: h.ShowCertificate, Renew: h.RenewCertificates,
+		ImportCertificate: h.ImportCertificate, ExportCertificate: h.ExportCertificate}
 }
