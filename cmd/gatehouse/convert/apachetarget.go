@@ -25,9 +25,14 @@ func (a *apache) target(raw string, v *vhost) (srv *server, path, problem string
 	port := u.Port()
 	srv = &server{}
 	switch u.Scheme {
+	case "h2c":
+		port, srv.protocol = or(port, "80"), "h2"
 	case "http", "ws":
 		port = or(port, "80")
-	case "https", "wss":
+	case "https", "wss", "h2":
+		if u.Scheme == "h2" {
+			srv.protocol = "h2"
+		}
 		port = or(port, "443")
 		srv.tls = &serverTLS{}
 		if v == nil || !v.verify {
@@ -135,6 +140,9 @@ func (a *apache) backOf(srv *server, d *directive) *back {
 	key := srv.addr
 	if srv.tls != nil {
 		key = "tls " + key
+	}
+	if srv.protocol != "" {
+		key = srv.protocol + " " + key
 	}
 	if b := a.backs[key]; b != nil {
 		b.from[""] = append(b.from[""], d)

@@ -116,6 +116,7 @@ func (s *server) write(o *outline) {
 		o.duration(&s.node, "slow_start", s.slowStart)
 		o.text(&s.node, "source", s.source)
 		o.text(&s.node, "send_proxy", s.sendProxy)
+		o.text(&s.node, "protocol", s.protocol)
 		o.text(&s.node, "state", s.state)
 		if t := s.tls; t != nil {
 			o.block(&t.node, "tls", nil, func(o *outline) {

@@ -82,6 +82,9 @@ func (x *proxy) finishServer(s *haproxyServer) {
 	if x.tcp && strings.HasPrefix(x.b.balance, "header:") {
 		x.b.balance = ""
 	}
+	if !x.tcp {
+		s.finishProtocol()
+	}
 	s.finishTLS(x)
 }
 

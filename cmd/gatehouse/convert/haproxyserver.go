@@ -27,6 +27,8 @@ type haproxyServer struct {
 	cert           string
 	maxQueue       int
 	checkSendProxy bool
+	alpn           string // "h2,http/1.1"
+	proto          string // "h1", "h2", "auto", ""
 }
 
 // serverAddress reads "10.0.0.1:80", "name:80", "10.0.0.1" (the port the client came to), "/run/app.sock".
@@ -204,11 +206,20 @@ func (s *haproxyServer) words(x *proxy, d *directive, words []string) {
 			d.note("%s: the best both sides know is spoken, at least TLS 1.2", word)
 		case "no-tlsv12", "no-tlsv13", "force-tlsv10", "force-tlsv11", "force-tlsv12", "force-tlsv13", "force-sslv3":
 			d.note("%s: the best both sides know is spoken, at least TLS 1.2", word)
-		case "alpn", "proto", "check-proto", "npn", "ws", "check-alpn":
-			if v := arg(); strings.Contains(v, "h2") {
-				d.note("HTTP/1.1 is spoken with servers")
-			} else if v == "fcgi" {
+		case "alpn", "npn":
+			s.alpn = arg()
+		case "no-alpn":
+			s.alpn = ""
+		case "proto":
+			if s.proto = arg(); s.proto == "fcgi" {
 				d.refuse("servers speak HTTP here, not FastCGI")
+			}
+		case "check-proto", "check-alpn":
+			i++
+			d.note("%s: checks speak the server's protocol", word)
+		case "ws":
+			if arg() == "h2" {
+				d.note("ws: WebSockets reach servers by HTTP/1.1")
 			}
 		case "check-sni":
 			i++
@@ -271,6 +282,22 @@ func (s *haproxyServer) sniName(d *directive, expr string) {
 		return
 	}
 	d.refuse("sni: the name a server is asked for must not depend on the request")
+}
+
+// finishProtocol finds out which version of HTTP the server is spoken to in.
+func (s *haproxyServer) finishProtocol() {
+	offers := strings.Split(s.alpn, ",")
+	switch {
+	case s.proto == "h2":
+		s.protocol = "h2"
+	case s.proto == "h1", !s.tls || !slices.Contains(offers, "h2"):
+		return
+	case slices.ContainsFunc(offers, func(v string) bool { return strings.HasPrefix(v, "http/1.") }):
+		s.protocol = "auto"
+	default:
+		s.protocol = "h2"
+	}
+	s.take("protocol", s.d)
 }
 
 // finishTLS makes the server's tls block.

@@ -222,6 +222,7 @@ type server struct {
 	slowStart time.Duration
 	source    string
 	sendProxy string
+	protocol  string
 	tls       *serverTLS
 	checks    []*check
 	state     string

@@ -3,6 +3,7 @@ package convert
 import (
 	"errors"
 	"slices"
+	"strings"
 )
 
 // An nginx reads the configuration of nginx, as far as it is a proxy with TLS.
@@ -29,6 +30,7 @@ func readNginx(p *pile, sources []*source) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	likeProxy(nodes)
 	x.collect(nodes, false)
 	x.level(nodes, nil, false)
 	x.tellHosts()
@@ -52,6 +54,16 @@ func readNginx(p *pile, sources []*source) error {
 		}
 	}
 	return nil
+}
+
+// likeProxy has the directives about gRPC read as those about HTTP that they are twins of.
+func likeProxy(nodes []*nginxNode) {
+	for _, n := range nodes {
+		if rest, ok := strings.CutPrefix(n.words[0], "grpc_"); ok && rest != "pass" {
+			n.words[0] = "proxy_" + rest
+		}
+		likeProxy(n.kids)
+	}
 }
 
 // collect finds upstreams first: servers refer to them.

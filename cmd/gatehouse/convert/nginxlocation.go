@@ -106,7 +106,7 @@ func (s *nginxServer) within(n *nginxNode, where string, paths []string) {
 	for _, k := range n.kids {
 		s.v.comments = append(s.v.comments, k.comments...)
 		switch {
-		case k.words[0] == "proxy_pass":
+		case k.words[0] == "proxy_pass", k.words[0] == "grpc_pass":
 			answered = s.pass(k, where, paths) || answered
 		case k.words[0] == "return":
 			s.answer(k, paths)
@@ -150,9 +150,13 @@ func (s *nginxServer) within(n *nginxNode, where string, paths []string) {
 	}
 }
 
-// pass reads proxy_pass URL of a location. It reports whether the location is answered now.
+// pass reads proxy_pass URL, or grpc_pass ADDRESS, of a location. It reports whether the location is answered now.
 func (s *nginxServer) pass(n *nginxNode, where string, paths []string) bool {
 	to := n.arg(1)
+	grpc := n.words[0] == "grpc_pass"
+	if grpc {
+		to = httpOf(to)
+	}
 	u, err := url.Parse(to)
 	if sock, ok := strings.CutPrefix(to, "http://unix:"); ok {
 		sockPath, uri, _ := strings.Cut(sock, ":")
@@ -161,6 +165,7 @@ func (s *nginxServer) pass(n *nginxNode, where string, paths []string) bool {
 			return false
 		}
 		srv := &server{addr: "unix:" + sockPath, name: nameOfFile(strings.TrimSuffix(sockPath, ".sock"))}
+		srv.speak(grpc)
 		s.route(n, paths, s.x.a.backOf(srv, n.directive))
 		return true
 	}
@@ -180,7 +185,15 @@ func (s *nginxServer) pass(n *nginxNode, where string, paths []string) bool {
 			n.refuse("upstream %q has no server", u.Host)
 			return false
 		}
+		if up.added && up.grpc != grpc {
+			n.refuse("upstream %q is spoken to in another version of HTTP elsewhere: give it a second name for this", u.Host)
+			return false
+		}
 		s.x.use(up)
+		up.grpc = grpc
+		for _, srv := range up.back.servers {
+			srv.speak(grpc)
+		}
 		if u.Scheme == "https" {
 			for _, srv := range up.back.servers {
 				if srv.tls == nil {
@@ -199,8 +212,24 @@ func (s *nginxServer) pass(n *nginxNode, where string, paths []string) bool {
 	if srv.tls != nil && srv.tls.verify != nil {
 		n.note("the server's certificate is not verified, as before: anybody in between can read everything")
 	}
+	srv.speak(grpc)
 	s.route(n, paths, s.x.a.backOf(srv, n.directive))
 	return true
+}
+
+// httpOf returns the URL that proxy_pass would have for a server of grpc_pass.
+func httpOf(to string) string {
+	if rest, ok := strings.CutPrefix(to, "grpcs://"); ok {
+		return "https://" + rest
+	}
+	return "http://" + strings.TrimPrefix(to, "grpc://")
+}
+
+// speak notes that HTTP/2 is spoken with a server.
+func (s *server) speak(grpc bool) {
+	if grpc {
+		s.protocol = "h2"
+	}
 }
 
 func (s *nginxServer) serverTLS(n *nginxNode) *serverTLS {

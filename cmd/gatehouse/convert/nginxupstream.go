@@ -13,6 +13,7 @@ type upstream struct {
 	back   *back
 	tcp    bool
 	added  bool
+	grpc   bool // what leads there speaks HTTP/2 with it
 	broken bool // no server of it could be converted
 }
 
