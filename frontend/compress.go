@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"gatehouse/backend/h1"
@@ -19,9 +20,10 @@ type compressor struct {
 	kinds  []string // "text/", of "text/*"
 	of     [codings]*encoders
 	copies *copies
-	under  atomic.Int64 // bytes that encoders under way take
-	most   int64        // bound of that
-	rooms  [64]*pressRoom
+	under  atomic.Int64                 // bytes that encoders under way take
+	most   int64                        // bound of that
+	rooms  atomic.Pointer[[]*pressRoom] // by Loop.ID
+	mu     sync.Mutex                   // guards changes of rooms
 }
 
 // pressRoom is what a compressor owns on one loop.
@@ -48,9 +50,7 @@ func newCompressor(c *Compress) *compressor {
 	for _, a := range c.Algorithms {
 		k.of[a] = newEncoders(a, c)
 	}
-	for i := range k.rooms {
-		k.rooms[i] = &pressRoom{}
-	}
+	k.rooms.Store(&[]*pressRoom{})
 	return k
 }
 
@@ -60,7 +60,27 @@ func (c *Compress) same(o *Compress) bool {
 		c.BrotliLevel == o.BrotliLevel && c.ZstdLevel == o.ZstdLevel && c.Private == o.Private && c.Memory == o.Memory
 }
 
-func (k *compressor) room(l *loop.Loop) *pressRoom { return k.rooms[l.ID%len(k.rooms)] }
+// room returns what the loop of the calling task owns.
+func (k *compressor) room(l *loop.Loop) *pressRoom {
+	if rooms := *k.rooms.Load(); l.ID < len(rooms) && rooms[l.ID] != nil {
+		return rooms[l.ID]
+	}
+	return k.newRoom(l)
+}
+
+// newRoom makes what a loop owns.
+func (k *compressor) newRoom(l *loop.Loop) *pressRoom {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	rooms := slices.Clone(*k.rooms.Load())
+	for len(rooms) <= l.ID {
+		rooms = append(rooms, nil)
+	}
+	r := &pressRoom{}
+	rooms[l.ID] = r
+	k.rooms.Store(&rooms)
+	return r
+}
 
 // apply compresses the response of x, where that is wanted and allowed. It may park.
 func (k *compressor) apply(x *h1.Exchange) {

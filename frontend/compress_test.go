@@ -600,6 +600,24 @@ func TestHitOfACopyAllocatesNothing(t *testing.T) {
 	})
 }
 
+// TestLoopsShareNoRoom: what a loop compresses with is its own, however many loops there are.
+func TestLoopsShareNoRoom(t *testing.T) {
+	k := newCompressor(usual())
+	seen := map[*pressRoom]int{}
+	for _, id := range []int{0, 6, 70, 6 + 128, 0, 70} {
+		l := loop.NewMem(id)
+		r := k.room(l)
+		l.Stop()
+		if was, ok := seen[r]; ok && was != id {
+			t.Errorf("loops %d and %d share a room", was, id)
+		}
+		seen[r] = id
+	}
+	if len(seen) != 4 {
+		t.Errorf("%d rooms for 4 loops", len(seen))
+	}
+}
+
 // FuzzCompress: whatever content comes in whatever pieces, it is the same after decoding.
 func FuzzCompress(f *testing.F) {
 	f.Add([]byte("hello"), uint64(1), uint8(0))

@@ -1,6 +1,10 @@
 package frontend
 
-import "gatehouse/backend/h2"
+import (
+	"slices"
+
+	"gatehouse/backend/h2"
+)
 
 // What a client may ask of us that is of no use to itself, in abuseTime. A client in its right mind comes nowhere near.
 const (
@@ -56,29 +60,31 @@ func (a *abuse) reset(h *http2) error {
 
 // resets are the streams that were reset last. What still comes on them was sent before the client knew, and is ignored.
 type resets struct {
-	id   [64]uint32
-	next uint8
+	id   []uint32
+	next int
 }
 
-func (r *resets) add(id uint32) {
-	r.id[r.next%uint8(len(r.id))] = id
+// add notes a stream, in the place of the oldest where there are most of them. They are as many as a client may have had under way when
+// all of its streams were reset, and once more.
+func (r *resets) add(id uint32, most int) {
+	if len(r.id) < most {
+		r.id = append(r.id, id)
+		return
+	}
+	r.id[r.next%most] = id
 	r.next++
 }
 
-func (r *resets) has(id uint32) bool {
-	for _, x := range r.id {
-		if x == id {
-			return true
-		}
-	}
-	return false
-}
+func (r *resets) has(id uint32) bool { return slices.Contains(r.id, id) }
+
+// forgive notes that a stream was reset.
+func (h *http2) forgive(id uint32) { h.past.add(id, 2*max(h.most, 1)) }
 
 // reset ends a stream on which the client broke a rule. Its error ends the connection.
 func (h *http2) reset(id uint32, c h2.Code) error {
 	h.mark()
 	h.out = h2.AppendReset(h.out, id, c)
-	h.past.add(id)
+	h.forgive(id)
 	if s := h.find(id); s != nil {
 		h.close(s)
 		s.cancel(errBroken)

@@ -105,7 +105,7 @@ func (h *http2) request(id uint32, block []byte, ended bool, n int) error {
 		if err := h.skip(block); err != nil {
 			return err
 		}
-		h.past.add(id)
+		h.forgive(id)
 		return h.waste()
 	case h.tasks >= h.most:
 		// Streams that were reset count as long as they make work.

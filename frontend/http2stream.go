@@ -179,7 +179,7 @@ func (h *http2) quit(s *stream, c h2.Code) {
 		h.mark()
 		h.out = h2.AppendReset(h.out, s.id, c)
 	}
-	h.past.add(s.id)
+	h.forgive(s.id)
 	h.close(s)
 	if s.gone == nil {
 		s.gone = errBroken

@@ -217,6 +217,40 @@ func TestHTTP2HonestClientsAreNoAbusers(t *testing.T) {
 	}
 }
 
+// TestHTTP2RefusedUploads: a client whose uploads are all refused at once has sent more of each before it hears of that, which is no offence.
+func TestHTTP2RefusedUploads(t *testing.T) {
+	r := build(t, plan{servers: []*origin{newOrigin(t, nil)}, bind: both, front: `route {
+  paths = ["/no"]
+  respond = 403
+ }`})
+	p := r.raw()
+	const n = 100
+	for i := range uint32(n) {
+		p.headers(2*i+1, false, ":method: POST", ":scheme: http", ":authority: a.test", ":path: /no")
+		p.fr.WriteData(2*i+1, false, make([]byte, 1000))
+	}
+	for told := 0; told < n; {
+		f, err := p.next()
+		if err != nil {
+			t.Fatalf("after %d resets: %v", told, err)
+		}
+		if f, ok := f.(*http2.RSTStreamFrame); ok {
+			if told++; f.ErrCode != http2.ErrCodeNo {
+				t.Errorf("%v", f)
+			}
+		}
+	}
+	for range 4 {
+		for i := range uint32(n) {
+			p.fr.WriteData(2*i+1, false, make([]byte, 1000))
+		}
+	}
+	p.headers(2*n+1, true, asking("/")...)
+	if head, _ := p.response(2*n + 1); head[":status"] != "200" {
+		t.Errorf("%v", head)
+	}
+}
+
 // TestHTTP2StreamsAreBounded: beyond max_streams a stream is refused, and may be asked for again.
 func TestHTTP2StreamsAreBounded(t *testing.T) {
 	gate := make(chan struct{})
