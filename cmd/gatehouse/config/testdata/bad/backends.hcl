@@ -53,6 +53,7 @@ backend "numbers" {
   server "f" "10.0.0.2:80" {
     check "http" { request = "GET nowhere" }
   }
+  server "g" "10.0.0.3:80" { protocol = "auto" }
 }
 
 backend "rewrite" {

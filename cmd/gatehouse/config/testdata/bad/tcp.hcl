@@ -78,7 +78,7 @@ backend "farm" {
   forwardfor {}
   check "tcp" {}
   server "a" "10.0.0.1" {}
-  server "b" "10.0.0.2" {}
+  server "b" "10.0.0.2" { protocol = "h2" }
 }
 
 backend "nowhere" {
