@@ -163,6 +163,9 @@ func FuzzDecode(f *testing.F) {
 			if err == errUpdate || err == errInteger {
 				return // we are stricter
 			}
+			if err == nil && werr != nil && d.updates == maxUpdates && strings.Contains(werr.Error(), "table size update MUST occur") {
+				return // x/net takes only one where the table is not empty: two are allowed, see maxUpdates
+			}
 			if (err == nil) != (werr == nil) {
 				t.Fatalf("block %d %x: %v, x/net: %v", i, b, err, werr)
 			}
