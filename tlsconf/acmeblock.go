@@ -181,8 +181,12 @@ func (a *acmeBlock) attend(ctx context.Context) {
 }
 
 // Manage begins to obtain and renew the certificates of an acme block, in the place of the configuration before, if there was one. CAs find
-// this machine at r. It may be called again when the addresses have changed. Without an acme block it does nothing.
+// this machine at r. It may be called again when the addresses have changed. Exports are written
+// from the first call on.
 func (c *Certificates) Manage(r Reach) {
+	if c.exports != nil {
+		c.led.Do(c.exports.begin)
+	}
 	if c.acme == nil {
 		return
 	}

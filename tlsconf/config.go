@@ -56,6 +56,9 @@ type Config struct {
 	// ClientAuth asks clients for a certificate of their own.
 	ClientAuth *ClientAuth `hcl:"client_auth,block"`
 
+	// Exports is a directory that the certificates are written to for another program, such as a mail server.
+	Exports []*Export `hcl:"export,block"`
+
 	// StateDir is where the internal CA lives. Set by the house, from global.state_dir.
 	StateDir string
 

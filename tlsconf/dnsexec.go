@@ -49,7 +49,7 @@ func (h *hook) call(ctx context.Context, what, name, value string) error {
 	defer cancel()
 	args := append(slices.Clone(h.d.Command[1:]), what, name, value)
 	c := exec.CommandContext(ctx, h.d.Command[0], args...)
-	c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	c.Env = []string{"PATH=" + programs}
 	c.Dir = "/"
 	c.WaitDelay = time.Second // for those it has started, who may hold its output open
 	out := &last{most: hookOutput}

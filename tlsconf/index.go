@@ -184,4 +184,5 @@ func (c *Certificates) put(x *index, now time.Time) {
 		}
 	}
 	c.index.Store(x)
+	c.exports.changed()
 }

@@ -29,6 +29,8 @@ type Certificates struct {
 	ca      *authority // nil for files
 	acme    *acmeBlock // nil without an acme block
 	clients *clients   // nil when clients are not asked for certificates
+	exports *exporter  // nil without an export block
+	led     sync.Once
 	refused atomic.Pointer[[]refusedFile]
 
 	cancel context.CancelFunc
@@ -54,6 +56,7 @@ func New(ctx context.Context, c *Config, log *zap.Logger) (*Certificates, error)
 			return nil, fmt.Errorf("tls %q: %s", c.Name, p.Problem)
 		}
 	}
+	certs.exports = newExporter(certs)
 	if err := certs.load(time.Now()); err != nil {
 		return nil, fmt.Errorf("tls %q: %w", c.Name, err)
 	}
@@ -67,6 +70,9 @@ func New(ctx context.Context, c *Config, log *zap.Logger) (*Certificates, error)
 
 	ctx, certs.cancel = context.WithCancel(ctx)
 	certs.work.Go(func() { certs.tickets.keep(ctx) })
+	if certs.exports != nil {
+		certs.work.Go(func() { certs.exports.run(ctx) })
+	}
 	if certs.clients != nil {
 		certs.work.Go(func() { certs.clients.watch(ctx, own.Watch) })
 	}

@@ -8,17 +8,24 @@ import (
 	"gatehouse/tlsconf"
 )
 
+// allowExec is what to do when a program would be run.
+const allowExec = "Whoever may write this file could run programs as gatehouse. If that is meant so: global { allow_exec = true }."
+
 // certificates checks what acme blocks need of the rest of the configuration: names, and addresses at which CAs find them.
 func (d *decoder) certificates() {
 	for _, t := range d.file.TLS {
+		for _, e := range t.Exports {
+			if len(e.Reload) > 0 && !d.file.Global.AllowExec {
+				d.file.Bad(&e.Reload, "a program is run, and allow_exec is not set", allowExec)
+			}
+		}
 		if t.ACME == nil {
 			continue
 		}
 		d.certifiedNames(t)
 		d.reach(t)
 		if dns := t.ACME.DNS; dns != nil && dns.Kind == tlsconf.Exec && !d.file.Global.AllowExec {
-			d.file.Bad(&dns.Command, "a program is run, and allow_exec is not set",
-				"Whoever may write this file could run programs as gatehouse. If that is meant so: global { allow_exec = true }.")
+			d.file.Bad(&dns.Command, "a program is run, and allow_exec is not set", allowExec)
 		}
 	}
 }

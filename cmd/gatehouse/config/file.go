@@ -79,7 +79,7 @@ type Global struct {
 	// operator did to servers.
 	StateDir string `hcl:"state_dir,optional" default:"/var/lib/gatehouse" path:"true"`
 
-	// AllowExec lets programs be run that the configuration names, such as dns "exec" of acme. Whoever may change the configuration can run
+	// AllowExec lets programs be run that the configuration names, such as dns "exec" of acme and reload of export. Whoever may change the configuration can run
 	// programs as gatehouse then.
 	AllowExec bool `hcl:"allow_exec,optional"`
 
