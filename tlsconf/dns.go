@@ -54,7 +54,9 @@ func nameServer(s string) (string, error) {
 	if err != nil {
 		host, port = s, "53"
 	}
-	if _, err := netip.ParseAddr(host); err != nil {
+	if a, err := netip.ParseAddr(host); err == nil && strings.ContainsAny(a.Zone(), "[]:") {
+		return "", errors.New("it is no host and no address")
+	} else if err != nil {
 		if fault := hostFault(host); fault != "" || strings.Contains(host, "*") {
 			return "", errors.New("it is no host and no address")
 		}

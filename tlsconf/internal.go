@@ -84,6 +84,11 @@ func storedAuthority(stateDir string, now time.Time) (*authority, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(fresh) // gone by its name when all went well
+	inside, err := openInside(stateDir, filepath.Base(fresh))
+	if err != nil {
+		return nil, err
+	}
+	defer inside.Close()
 	for _, f := range []struct {
 		name string
 		text []byte
@@ -92,11 +97,11 @@ func storedAuthority(stateDir string, now time.Time) (*authority, error) {
 		{rootKey, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600},
 		{rootCert, a.pem, 0o644},
 	} {
-		if err := writeSynced(filepath.Join(fresh, f.name), f.text, f.mode); err != nil {
+		if err := writeSynced(inside, f.name, f.text, f.mode); err != nil {
 			return nil, err
 		}
 	}
-	if err := os.Chmod(fresh, 0o755); err != nil { // root.crt is for everybody's curl
+	if err := inside.Chmod(".", 0o755); err != nil { // root.crt is for everybody's curl
 		return nil, err
 	}
 	os.Remove(dir) // an empty one, as somebody leaves it who wants a new CA; others stay
@@ -150,8 +155,19 @@ func readAuthority(dir string, now time.Time) (*authority, error) {
 	return a, nil
 }
 
-func writeSynced(path string, text []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+// openInside opens a directory within another one, and no link that leads out of it: this may be root, in a directory of the user's that it is
+// about to become.
+func openInside(dir, name string) (*os.Root, error) {
+	outer, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer outer.Close()
+	return outer.OpenRoot(name)
+}
+
+func writeSynced(dir *os.Root, name string, text []byte, mode fs.FileMode) error {
+	f, err := dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

@@ -217,3 +217,15 @@ func TestInternalOfAnotherTime(t *testing.T) {
 		t.Errorf("addresses %v", got)
 	}
 }
+
+// TestCAIsMadeWhereItBelongs: a link in the place of the directory in which the files are made leads root nowhere else.
+func TestCAIsMadeWhereItBelongs(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	if err := os.Symlink(elsewhere, filepath.Join(dir, "internal-ca-1")); err != nil {
+		t.Fatal(err)
+	}
+	if inside, err := openInside(dir, "internal-ca-1"); err == nil {
+		inside.Close()
+		t.Error("the link was followed")
+	}
+}
