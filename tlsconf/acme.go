@@ -60,6 +60,7 @@ type pace struct {
 	breath  time.Duration // between the attempts of first handshakes
 	cool    time.Duration // after three of them have failed
 	explain time.Duration // for finding out why an attempt has failed
+	window  float64       // the part of a lifetime, at its end, in which it is renewed; 0: a third
 }
 
 // most is how many names are worked at at a time. Their CA bounds it further: certmagic begins ten orders in ten seconds.

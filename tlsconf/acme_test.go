@@ -23,6 +23,7 @@ func TestCertificateIsObtained(t *testing.T) {
 	}{{"HTTP-01", true, false}, {"TLS-ALPN-01", false, true}, {"HTTP-01, TLS-ALPN-01", true, true}} {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
+			d := domain()
 			r := newACMERig(t, acmetest.Options{NonceReject: 20})
 			reach := r.reach()
 			if !x.http {
@@ -31,7 +32,7 @@ func TestCertificateIsObtained(t *testing.T) {
 			if !x.tls {
 				reach.TLS = nil
 			}
-			c := r.block("one.test", "TWO.test")
+			c := r.block("one."+d, "TWO."+d)
 			c.Keeper = r.keeper()
 			certs, err := New(t.Context(), c, r.log)
 			if err != nil {
@@ -39,7 +40,7 @@ func TestCertificateIsObtained(t *testing.T) {
 			}
 			t.Cleanup(certs.Close)
 			r.certs.Store(certs)
-			for _, host := range []string{"one.test", "two.test"} {
+			for _, host := range []string{"one." + d, "two." + d} {
 				s, err := r.shake(host)
 				if err != nil {
 					t.Fatalf("before the CA was asked: %v", err)
@@ -49,7 +50,7 @@ func TestCertificateIsObtained(t *testing.T) {
 				}
 			}
 			certs.Manage(reach)
-			for _, host := range []string{"one.test", "two.test"} {
+			for _, host := range []string{"one." + d, "two." + d} {
 				r.await(host+" is good", func() bool { return r.trusted(host) })
 				r.await(host+" is valid", func() bool { return r.of(host).State == "valid" })
 				m := r.of(host)
@@ -67,7 +68,7 @@ func TestCertificateIsObtained(t *testing.T) {
 			if asked := r.asked.Load(); asked > 0 && !x.http || asked == 0 && !x.tls {
 				t.Errorf("%d challenges by HTTP-01", asked)
 			}
-			if _, ok := r.logged("certificate obtained for one.test"); !ok {
+			if _, ok := r.logged("certificate obtained for one." + d); !ok {
 				t.Error("nobody was told")
 			}
 			if tokens, _ := filepath.Glob(filepath.Join(r.dir, "acme", "*", "challenge_tokens", "*")); len(tokens) > 0 {
@@ -80,18 +81,19 @@ func TestCertificateIsObtained(t *testing.T) {
 // TestUnknownNameIsAlert112: a name that nobody is in charge of is refused by its alert, and nothing is asked of the CA.
 func TestUnknownNameIsAlert112(t *testing.T) {
 	t.Parallel()
+	d := domain()
 	for _, issue := range []Issue{AtStart, OnFirstHandshake} {
 		r := newACMERig(t, acmetest.Options{})
-		c := r.block("one.test")
+		c := r.block("one." + d)
 		c.ACME.Issue = issue
 		r.serve(c)
-		for _, host := range []string{"other.test", "x.one.test", "localhost"} {
+		for _, host := range []string{"other." + d, "x.one." + d, "localhost"} {
 			_, err := r.shake(host)
 			if err == nil || err.Error() != "remote error: tls: unrecognized name" { // crypto/tls's name of 112
 				t.Errorf("%v %s: %v", issue, host, err)
 			}
 		}
-		r.await("one.test is good", func() bool { return r.trusted("one.test") })
+		r.await("one."+d+" is good", func() bool { return r.trusted("one." + d) })
 		if n := r.ca.Orders(); n != 1 {
 			t.Errorf("%v: %d orders", issue, n)
 		}

@@ -67,8 +67,12 @@ func (k *Keeper) attempt(ctx context.Context, p *policy, host string, w want, fa
 // adopt takes the certificate of a host from the storage: it is served from now on, and the cache looks after its renewal and its OCSP
 // staple.
 func (k *Keeper) adopt(ctx context.Context, p *policy, host string) error {
-	if _, err := loadStored(ctx, k.storage, p.issuers, host); err != nil {
+	have, err := loadStored(ctx, k.storage, p.issuers, host)
+	if err != nil {
 		return err
+	}
+	if err := k.disown(ctx, p, have.issuer, host); err != nil {
+		k.log.Warn("the next renewal of "+host+" may be refused once", zap.Error(err))
 	}
 	c, err := p.magic.Load().CacheManagedCertificate(ctx, host)
 	if err != nil {

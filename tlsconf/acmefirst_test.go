@@ -15,9 +15,11 @@ import (
 // as if it had been obtained at the start, where it is renewed.
 func TestFirstHandshakeIsPromoted(t *testing.T) {
 	t.Parallel()
-	host := unique()
-	r := newACMERig(t, acmetest.Options{Profiles: map[string]uint64{"default": 5}})
-	c := r.block(host, "two.test")
+	d := domain()
+	host := "one." + d
+	r := newACMERig(t, acmetest.Options{Profiles: map[string]uint64{"default": 60}})
+	r.keeper(early)
+	c := r.block(host, "two."+d)
 	c.ACME.Issue = OnFirstHandshake
 	r.serve(c)
 	if m := r.of(host); m.State != "waiting for the first handshake" || r.ca.Orders() > 0 {
@@ -36,7 +38,7 @@ func TestFirstHandshakeIsPromoted(t *testing.T) {
 	if i, err := os.Stat(key); err != nil || i.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", i, err)
 	}
-	if m := r.of("two.test"); m.State != "waiting for the first handshake" {
+	if m := r.of("two." + d); m.State != "waiting for the first handshake" {
 		t.Errorf("%+v", m)
 	}
 	r.await("certmagic has renewed it", func() bool {
@@ -49,7 +51,7 @@ func TestFirstHandshakeIsPromoted(t *testing.T) {
 	r.ca.SetDown(true)
 	r.keeper()
 	r.certs.Store(nil)
-	c = r.block(host, "two.test")
+	c = r.block(host, "two."+d)
 	c.ACME.Issue = OnFirstHandshake
 	r.serve(c)
 	if s, err := r.shake(host); err != nil || !r.good(s, host) {
@@ -60,38 +62,40 @@ func TestFirstHandshakeIsPromoted(t *testing.T) {
 // TestFirstHandshakesCoolDown: three failures, and the CA has an hour of rest. The cause of the first is not lost.
 func TestFirstHandshakesCoolDown(t *testing.T) {
 	t.Parallel()
+	d := domain()
 	r := newACMERig(t, acmetest.Options{})
 	r.ca = acmetest.New(t, acmetest.Options{}) // which finds nobody under the name
-	c := r.block("one.test")
+	c := r.block("one." + d)
 	c.ACME.Issue, c.ACME.HTTPPort = OnFirstHandshake, 1
 	moved := r.serve(c)
 	for i := 1; i <= 5; i++ {
-		if s, err := r.shake("one.test"); err != nil || s.PeerCertificates[0].Subject.Organization[0] != "gatehouse internal" {
+		if s, err := r.shake("one." + d); err != nil || s.PeerCertificates[0].Subject.Organization[0] != "gatehouse internal" {
 			t.Errorf("handshake %d: %v", i, err)
 		}
 	}
-	m := r.of("one.test")
+	m := r.of("one." + d)
 	if m.Failures != 3 || m.State != "failed" {
 		t.Fatalf("%+v", m)
 	}
 	f := m.Last
-	if !f.Refused || f.Challenge != "TLS-ALPN-01" || !strings.Contains(f.Why, "asked one.test, port 443") || !strings.Contains(f.Why, "failure 3: nothing is asked for 60 min") {
+	if !f.Refused || f.Challenge != "TLS-ALPN-01" || !strings.Contains(f.Why, "asked one."+d+", port 443") || !strings.Contains(f.Why, "failure 3: nothing is asked for 60 min") {
 		t.Errorf("%+v", f)
 	}
 	if d := time.Until(f.Next); d < 55*time.Minute || d > time.Hour {
 		t.Errorf("next in %v", d)
 	}
 	// The operator need not wait.
-	if err := moved.Renew("one.test"); err != nil {
+	if err := moved.Renew("one." + d); err != nil {
 		t.Error(err)
 	}
-	r.await("it was tried again", func() bool { return r.of("one.test").Failures == 4 })
+	r.await("it was tried again", func() bool { return r.of("one."+d).Failures == 4 })
 }
 
 // TestFirstHandshakesAreBounded: only so many names are asked for at a time, and clients of others do not wait.
 func TestFirstHandshakesAreBounded(t *testing.T) {
 	t.Parallel()
-	hosts := []string{"a.test", "b.test", "c.test", "d.test", "e.test", "f.test"}
+	d := domain()
+	hosts := []string{"a." + d, "b." + d, "c." + d, "d." + d, "e." + d, "f." + d}
 	r := newACMERig(t, acmetest.Options{})
 	release := make(chan struct{})
 	r.ca.Intercept(func(http.ResponseWriter, *http.Request) bool { <-release; return false })
@@ -115,11 +119,17 @@ func TestFirstHandshakesAreBounded(t *testing.T) {
 	}
 	close(release)
 	r.await("they come in their turn", func() bool {
+		good := 0
 		for _, host := range hosts {
-			if !r.trusted(host) {
-				return false
+			if r.trusted(host) { // which asks for it, if it was not its turn
+				good++
 			}
 		}
-		return true
+		return good == len(hosts)
 	})
+	for _, host := range hosts {
+		if m := r.of(host); m.Successes != 1 {
+			t.Errorf("%+v", m)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package tlsconf
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -18,6 +19,12 @@ import (
 
 	"gatehouse/tlsconf/acmetest"
 )
+
+// domain returns a domain of its own: certmagic knows challenges, and renewals that have failed, by name for the whole process, and tests
+// share one.
+func domain() string { return fmt.Sprintf("d%d.test", domains.Add(1)) }
+
+var domains atomic.Int64
 
 // acmeRig is a machine with a plain and a TLS address, and a CA that finds them.
 type acmeRig struct {
@@ -119,6 +126,9 @@ func impatient(k *Keeper) {
 	k.pace.breath, k.pace.cool, k.pace.wait, k.pace.explain = 0, time.Hour, 5*time.Second, 50*time.Millisecond
 }
 
+// early renews a certificate of a minute after a few seconds, which is what tests have time for.
+func early(k *Keeper) { k.pace.window = 0.97 }
+
 // keeper starts a Keeper on the machine's state directory.
 func (r *acmeRig) keeper(changes ...func(*Keeper)) *Keeper {
 	r.Helper()
@@ -200,7 +210,7 @@ func (r *acmeRig) good(s *tls.ConnectionState, host string) bool {
 // await waits until something is so.
 func (r *acmeRig) await(what string, is func() bool) {
 	r.Helper()
-	limit := time.NewTimer(20 * time.Second)
+	limit := time.NewTimer(time.Minute)
 	defer limit.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -46,6 +46,10 @@ func (k *Keeper) first(p *policy, hello *tls.ClientHelloInfo) *tls.Certificate {
 		k.mu.Unlock()
 		return nil
 	}
+	if c := p.certs[host]; c != nil { // since the index was made
+		k.mu.Unlock()
+		return c.Certificate
+	}
 	f := k.firsts[host]
 	if f == nil {
 		f = &visit{}
@@ -265,7 +269,7 @@ func (s *firstStore) Put(ctx context.Context, key string, data []byte) error {
 				return err
 			}
 		}
-		return saveIssued(ctx, s.store, s.p.issuers[0], s.p.c.directories()[0], s.host, chain.Bytes(), key.Bytes())
+		return saveIssued(ctx, s.store, s.p.issuers[0], s.host, chain.Bytes(), key.Bytes())
 	}
 	return s.autocertStore.Put(ctx, key, data)
 }

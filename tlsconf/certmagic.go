@@ -1,6 +1,7 @@
 package tlsconf
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/base64"
@@ -84,6 +85,8 @@ func (p *policy) setReach(r Reach) bool {
 		Logger:    p.k.chatter,
 		OnEvent:   p.k.event,
 		KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
+
+		RenewalWindowRatio: p.k.pace.window,
 		// Nothing is asked of a CA by way of this one: certmagic makes an issuer of its own from its defaults where there is none.
 		Issuers: []certmagic.Issuer{},
 	})
@@ -101,12 +104,9 @@ func (p *policy) issuer(cfg *certmagic.Config, directory, listenHost string) cer
 		CA: directory, Agreed: true, Profile: p.c.Profile, TrustedRoots: p.roots,
 		ListenHost: listenHost, AltHTTPPort: httpPort, AltTLSALPNPort: tlsPort,
 		DisableHTTPChallenge: !p.http, DisableTLSALPNChallenge: !p.tls,
-		Email: p.c.Email, Logger: p.k.chatter, CertObtainTimeout: issueTime,
+		Email: p.email(), Logger: p.k.chatter, CertObtainTimeout: issueTime,
 	}
-	if t.Email == "" {
-		// Without an address the library would ask for one on the terminal. The name it stores an account without address under serves
-		// as well, and the account itself gets none.
-		t.Email = "default"
+	if p.c.Email == "" {
 		t.NewAccountFunc = func(_ context.Context, _ *certmagic.ACMEIssuer, a acme.Account) (acme.Account, error) {
 			a.Contact = nil
 			return a, nil
@@ -121,6 +121,10 @@ func (p *policy) issuer(cfg *certmagic.Config, directory, listenHost string) cer
 	}
 	return certmagic.NewACMEIssuer(cfg, t)
 }
+
+// email returns what accounts are stored under. Without an address the library would ask for one on the terminal: the name it stores an account
+// without address under serves as well, and the account itself gets none.
+func (p *policy) email() string { return cmp.Or(p.c.Email, "default") }
 
 // issueTime bounds how long a CA may take to look at a challenge and to sign.
 const issueTime = 90 * time.Second

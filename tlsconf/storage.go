@@ -99,12 +99,10 @@ func setAside(ctx context.Context, s certmagic.Storage, issuers []string, name s
 // issueLock is the name of the lock that whoever obtains a certificate for name holds.
 func issueLock(name string) string { return "issue_cert_" + name }
 
-// saveIssued stores a certificate as if the CA with that directory had issued it to us, from where it is renewed.
-func saveIssued(ctx context.Context, s certmagic.Storage, issuer, directory, name string, certPEM, keyPEM []byte) error {
-	meta, err := json.MarshalIndent(map[string]any{
-		"sans":        []string{name},
-		"issuer_data": map[string]string{"url": "", "ca": directory},
-	}, "", "\t")
+// saveIssued stores a certificate where that of a CA is looked for, from where it is renewed. Its metadata do not name the CA: it was
+// another account that has obtained it (see disown).
+func saveIssued(ctx context.Context, s certmagic.Storage, issuer, name string, certPEM, keyPEM []byte) error {
+	meta, err := json.MarshalIndent(map[string]any{"sans": []string{name}, "issuer_data": map[string]string{"url": ""}}, "", "\t")
 	if err != nil {
 		return err
 	}
