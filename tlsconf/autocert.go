@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -107,7 +108,7 @@ func (k *Keeper) ask(p *policy, x *charge, f *visit) {
 		Prompt:      autocert.AcceptTOS,
 		Cache:       &firstStore{autocertStore{k.storage, path.Join("autocert", p.issuers[0])}, p, x.host, f.tokens},
 		HostPolicy:  autocert.HostWhitelist(x.host),
-		Client:      &acme.Client{DirectoryURL: directory, HTTPClient: &http.Client{Transport: w, Timeout: time.Minute}, UserAgent: "gatehouse"},
+		Client:      &acme.Client{DirectoryURL: directory, HTTPClient: &http.Client{Transport: w, Timeout: time.Minute}, UserAgent: "gatehouse", RetryBackoff: retrySoon},
 		Email:       p.c.Email,
 		RenewBefore: time.Second,
 	}
@@ -119,7 +120,7 @@ func (k *Keeper) ask(p *policy, x *charge, f *visit) {
 		m.HTTPHandler(nil) // lets it use HTTP-01; the answers are found in tokens
 	}
 	k.log.Info("first handshake for "+x.host+": a certificate is asked for", zap.String("ca", caName(directory)))
-	_, err := m.GetCertificate(&tls.ClientHelloInfo{
+	err := k.patiently(m, &tls.ClientHelloInfo{
 		ServerName: x.host, SupportedVersions: []uint16{tls.VersionTLS13}, SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
 		SupportedCurves: []tls.CurveID{tls.CurveP256}, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305},
 	})
@@ -132,6 +133,38 @@ func (k *Keeper) ask(p *policy, x *charge, f *visit) {
 		err = r
 	}
 	k.asked(p, x, f, stored, err)
+}
+
+// patiently asks for a certificate and waits for it, but no longer than until the Keeper ends: the library cannot be told to, and may
+// sleep for minutes where a CA says so. What is left of it then asks nothing any more.
+func (k *Keeper) patiently(m *autocert.Manager, hello *tls.ClientHelloInfo) error {
+	done := make(chan error, 1)
+	go func() {
+		_, err := m.GetCertificate(hello)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-k.ctx.Done():
+		return k.ctx.Err()
+	}
+}
+
+// retrySoon is how long to wait before a CA that is busy is asked again within one attempt. What takes it longer is a failure, after which the
+// next attempt comes in its time.
+func retrySoon(n int, _ *http.Request, a *http.Response) time.Duration {
+	if n > 3 {
+		return -1
+	}
+	after, err := strconv.Atoi(a.Header.Get("Retry-After"))
+	switch {
+	case a.Header.Get("Retry-After") == "":
+		return time.Duration(n) * time.Second
+	case err != nil || after > 5:
+		return -1
+	}
+	return max(time.Duration(after)*time.Second, 100*time.Millisecond)
 }
 
 // asked notes what became of asking.
@@ -312,8 +345,16 @@ func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 	if w.k.ctx.Err() != nil {
 		return nil, errors.New("the process is stopping")
 	}
-	a, err := w.next.RoundTrip(r)
-	if err != nil || !strings.Contains(a.Header.Get("Content-Type"), "json") {
+	ctx, cancel := context.WithCancel(r.Context())
+	forget := context.AfterFunc(w.k.ctx, cancel)
+	over := func() { forget(); cancel() }
+	a, err := w.next.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		over()
+		return nil, err
+	}
+	a.Body = &both{a.Body, &ending{a.Body, over}}
+	if !strings.Contains(a.Header.Get("Content-Type"), "json") {
 		return a, err
 	}
 	text, err := io.ReadAll(io.LimitReader(a.Body, maxWord))
@@ -351,6 +392,18 @@ func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	return a, nil
+}
+
+// ending closes a body, and then what belongs to its request.
+type ending struct {
+	io.Closer
+	over func()
+}
+
+// Close is io.Closer's.
+func (e *ending) Close() error {
+	defer e.over()
+	return e.Closer.Close()
 }
 
 // both reads from one and closes the other.
