@@ -172,7 +172,29 @@ func identity(c *x509.Certificate) string { return string(c.Signature) }
 
 // put has x served from now on.
 func (c *Certificates) put(x *index, now time.Time) {
+	c.putting.Lock()
+	c.replace(x, now)
+	c.putting.Unlock()
+	if c.staples != nil {
+		c.staples.changed()
+	}
+}
+
+// restaple serves what is served with what CAs say of it now.
+func (c *Certificates) restaple(now time.Time) {
+	c.putting.Lock()
+	defer c.putting.Unlock()
+	if x := c.index.Load(); c.staples.on(x, now) != x {
+		c.replace(x, now)
+	}
+}
+
+// replace is put, one at a time.
+func (c *Certificates) replace(x *index, now time.Time) {
 	was := c.index.Load()
+	if c.staples != nil {
+		x = c.staples.on(x, now)
+	}
 	x.since = make(map[string]time.Time, len(x.all))
 	for _, s := range x.all {
 		id := identity(s.cert.Leaf)

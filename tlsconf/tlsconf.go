@@ -31,6 +31,8 @@ type Certificates struct {
 	clients *clients   // nil when clients are not asked for certificates
 	exports *exporter  // nil without an export block
 	led     sync.Once
+	staples *stapler   // nil but for files alone: certmagic staples by itself
+	putting sync.Mutex // held while the index is replaced
 	refused atomic.Pointer[[]refusedFile]
 
 	cancel context.CancelFunc
@@ -57,6 +59,9 @@ func New(ctx context.Context, c *Config, log *zap.Logger) (*Certificates, error)
 		}
 	}
 	certs.exports = newExporter(certs)
+	if !c.Internal && c.ACME == nil {
+		certs.staples = newStapler(certs)
+	}
 	if err := certs.load(time.Now()); err != nil {
 		return nil, fmt.Errorf("tls %q: %w", c.Name, err)
 	}
@@ -70,6 +75,9 @@ func New(ctx context.Context, c *Config, log *zap.Logger) (*Certificates, error)
 
 	ctx, certs.cancel = context.WithCancel(ctx)
 	certs.work.Go(func() { certs.tickets.keep(ctx) })
+	if certs.staples != nil {
+		certs.work.Go(func() { certs.staples.run(ctx) })
+	}
 	if certs.exports != nil {
 		certs.work.Go(func() { certs.exports.run(ctx) })
 	}
