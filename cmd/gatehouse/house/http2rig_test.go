@@ -104,16 +104,23 @@ func (r *rig) silent() *h2peer {
 	}
 	r.Cleanup(func() { nc.Close() })
 	nc.SetDeadline(time.Now().Add(patience))
-	if r.tls {
-		tc := tls.Client(nc, &tls.Config{ServerName: "a.test", InsecureSkipVerify: true, NextProtos: []string{"h2"}})
-		if err := tc.Handshake(); err != nil {
-			r.Fatal(err)
-		}
-		nc = tc
-	}
 	p := &h2peer{TB: r.TB, nc: nc}
 	p.init()
+	if r.tls {
+		p.overTLS()
+	}
 	return p
+}
+
+// overTLS begins TLS.
+func (p *h2peer) overTLS() {
+	p.Helper()
+	tc := tls.Client(p.nc, &tls.Config{ServerName: "a.test", InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err := tc.Handshake(); err != nil {
+		p.Fatal(err)
+	}
+	p.nc = tc
+	p.init()
 }
 
 func (p *h2peer) init() {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/http2"
 )
 
 // TestVersionsAgree: what HTTP/2 and HTTP/3 bring of conditions, parts, codings, cookies, redirects and supervisors is answered as over HTTP/1.
@@ -139,6 +141,43 @@ func TestVersionsAgree(t *testing.T) {
 					t.Errorf("%s, HTTP/%d: %s %q", c.name, i+1, name, h[name])
 				}
 			}
+		}
+	}
+}
+
+// TestAcceptProxyBeforeHTTP2: the client that a PROXY header announces is that of every stream, whatever arrives together with the header. What
+// is no such header ends the connection.
+func TestAcceptProxyBeforeHTTP2(t *testing.T) {
+	t.Parallel()
+	for _, tls := range []bool{false, true} {
+		o := newOrigin(t, nil)
+		p := plan{servers: []*origin{o}, bind: "accept_proxy = [\"127.0.0.0/8\"]\n" + both}
+		if tls {
+			p.tls, p.bind = true, "accept_proxy = [\"127.0.0.0/8\"]"
+		}
+		r := build(t, p)
+		r.tls = false // for the peer: TLS begins behind the header
+		c := r.silent()
+		if tls {
+			c.write(announced1)
+			c.overTLS()
+			c.begin()
+		} else {
+			c.nc.Write(append([]byte(announced1+http2.ClientPreface), frames(func(fr *http2.Framer) { fr.WriteSettings() })...))
+		}
+		for i := range uint32(2) {
+			c.headers(2*i+1, true, asking("/", "x-forwarded-for: 6.6.6.6")...)
+			if head, _ := c.response(2*i + 1); head[":status"] != "200" {
+				t.Errorf("%v", head)
+			}
+		}
+		if n := strings.Count(o.seen(), "X-Forwarded-For: 203.0.113.7\r\n"); n != 2 || strings.Contains(o.seen(), "6.6.6.6") {
+			t.Errorf("the server got %q", o.seen())
+		}
+		c = r.silent()
+		c.begin()
+		if got := c.verdict(0); got != "EOF" {
+			t.Errorf("without a header: %s", got)
 		}
 	}
 }
