@@ -82,6 +82,23 @@ func TestReadmeCommandsAreRun(t *testing.T) {
 	}
 }
 
+// The words that README.md tells to look up can be looked up.
+func TestReadmeWordsAreExplained(t *testing.T) {
+	_, text, found := strings.Cut(readmes(t)["../README.md"], "| word | what for |\n|---|---|\n")
+	if !found {
+		t.Fatal("README.md has no table of words")
+	}
+	words, _, _ := strings.Cut(text, "\n\n")
+	row := regexp.MustCompile("^\\| `([a-z_0-9.]+)` \\|")
+	for line := range strings.Lines(words) {
+		if word := row.FindStringSubmatch(line); word == nil {
+			t.Errorf("no word: %s", line)
+		} else if _, ok := config.Help(word[1]); !ok {
+			t.Errorf("gatehouse help %s explains nothing", word[1])
+		}
+	}
+}
+
 // The table of README.md is the list of folders, under the names they give themselves.
 func TestReadmeListsTheFolders(t *testing.T) {
 	texts := readmes(t)
