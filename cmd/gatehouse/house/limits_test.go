@@ -131,18 +131,19 @@ func TestSilentConnections(t *testing.T) {
 		log  string
 		line bool
 	}{{"", false}, {"empty = true", true}} {
-		r := build(t, plan{servers: []*origin{newOrigin(t, nil)}, front: `timeouts {
-			request = "100ms"
-			idle = "100ms"
-		}`, log: x.log})
-		c := r.client()
-		c.ended()
+		serve := func(request string) *rig {
+			return build(t, plan{servers: []*origin{newOrigin(t, nil)}, front: "timeouts {\n request = \"" + request + "\"\n idle = \"100ms\"\n}", log: x.log})
+		}
+		r := serve("100ms")
+		r.client().ended()
 		if x.line {
 			if l := r.line(); l.Status != 408 || l.Termination[:2] != "cR" || !l.Bad || l.BytesOut != 0 {
 				t.Errorf("log line %+v", l)
 			}
 		}
-		c = r.client() // one that leaves at once
+		r.noLine()
+		r = serve("20s")
+		c := r.client() // one that leaves at once
 		c.Close()
 		if x.line {
 			if l := r.line(); l.Status != 400 || l.Termination[:2] != "CR" || !l.Bad {
