@@ -66,7 +66,7 @@ Exit codes: 0 well, 1 something could not be used, or there was nothing, 2 usage
 is given.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("usage: gatehouse cert import DIR|FILE...")
+				return errors.New("usage: gatehouse cert import DIR|FILE, one or more")
 			}
 			return nil
 		},
