@@ -3,6 +3,7 @@ package frontend
 import (
 	"bytes"
 	"errors"
+	"strconv"
 
 	"gatehouse/backend/h1"
 )
@@ -38,6 +39,7 @@ func (e *exchange) challenge(v *ListenConfig) bool {
 	r.Reason = append(r.Reason[:0], reason(200)...)
 	r.Header.AddString("Content-Type", "text/plain")
 	r.Header.AddString("Cache-Control", "no-store")
+	r.Header.AddString("Content-Length", strconv.Itoa(len(answer)))
 	r.Body = &h1.Static{B: []byte(answer)}
 	x.Note.Cause, x.Note.State = 'L', 'R'
 	return true

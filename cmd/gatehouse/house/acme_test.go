@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,20 +37,31 @@ type acmeSite struct {
 	ca                *acmetest.CA
 	https, http, mail int
 	app, imap         *origin
+	domain            string // of its hosts, its own: the libraries know challenges by name, for the whole process
 }
 
-// newACMESite starts a site for the hosts, and a relay for mail.test.
-func newACMESite(t *testing.T, acme string, hosts ...string) *acmeSite {
+var domains atomic.Int64
+
+// name returns a host of the domain.
+func (s *acmeSite) name(label string) string { return label + "." + s.domain }
+
+// newACMESite starts a site for hosts with those labels, and a relay for mail.
+func newACMESite(t *testing.T, acme string, labels ...string) *acmeSite {
 	t.Helper()
 	p := free(t, 3)
 	s := &acmeSite{https: p[0], http: p[1], mail: p[2], app: newOrigin(t, nil), imap: newOrigin(t, func(w *wire) { w.send("* OK ready\r\n"); w.rest() })}
 	s.ca = acmetest.New(t, acmetest.Options{HTTPPort: s.http, TLSPort: s.https})
-	s.lodge = newLodge(t, s.text(acme, hosts...))
+	s.domain = fmt.Sprintf("d%d.test", domains.Add(1))
+	s.lodge = newLodge(t, s.text(acme, labels...))
 	return s
 }
 
 // text is the configuration.
-func (s *acmeSite) text(acme string, hosts ...string) string {
+func (s *acmeSite) text(acme string, labels ...string) string {
+	var hosts []string
+	for _, l := range labels {
+		hosts = append(hosts, s.name(l))
+	}
 	return fmt.Sprintf(`
 tls "auto" {
   acme {
@@ -70,11 +82,11 @@ listen "www" {
 }
 listen "mail" {
   mode = "tcp"
-  hosts = ["mail.test"]
+  hosts = [%q]
   bind "127.0.0.1:%d" { tls = tls.auto }
   server "imap" %q {}
 }
-`, s.ca.Directory, s.ca.RootsFile, s.http, s.https, acme, `"`+strings.Join(hosts, `", "`)+`"`, s.https, s.http, s.app.addr, s.mail, s.imap.addr)
+`, s.ca.Directory, s.ca.RootsFile, s.http, s.https, acme, `"`+strings.Join(hosts, `", "`)+`"`, s.https, s.http, s.app.addr, s.name("mail"), s.mail, s.imap.addr)
 }
 
 // dial connects to a port as a client that believes in the CA alone.
@@ -113,23 +125,23 @@ func (s *acmeSite) plain(host, path string) (status int, location, body string) 
 // restart while the CA is down serves what is stored.
 func TestCertificatesByThemselves(t *testing.T) {
 	t.Parallel()
-	s := newACMESite(t, "", "www.test")
+	s := newACMESite(t, "", "www")
 	for _, x := range []struct {
 		port int
 		host string
-	}{{s.https, "www.test"}, {s.mail, "mail.test"}} {
+	}{{s.https, s.name("www")}, {s.mail, s.name("mail")}} {
 		s.await(x.host+" has its certificate", func() bool { return s.good(x.port, x.host) })
 	}
-	c, err := s.dial(s.https, "www.test")
+	c, err := s.dial(s.https, s.name("www"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := newWire(t, c)
-	if a := w.ask("GET /x HTTP/1.1\r\nHost: www.test\r\n\r\n"); a.status != 200 {
+	if a := w.ask("GET /x HTTP/1.1\r\nHost: " + s.name("www") + "\r\n\r\n"); a.status != 200 {
 		t.Errorf("%+v", a)
 	}
 	c.Close()
-	c, err = s.dial(s.mail, "mail.test")
+	c, err = s.dial(s.mail, s.name("mail"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,17 +151,17 @@ func TestCertificatesByThemselves(t *testing.T) {
 	}
 	c.Close()
 
-	if status, location, _ := s.plain("www.test", "/a?b"); status != 301 || location != "https://www.test/a?b" {
+	if status, location, _ := s.plain(s.name("www"), "/a?b"); status != 301 || location != "https://"+s.name("www")+"/a?b" {
 		t.Errorf("%d %s", status, location)
 	}
-	if status, location, _ := s.plain("www.test", tlsconf.ChallengePath+"xyz"); status != 301 || !strings.HasPrefix(location, "https://www.test/") {
+	if status, location, _ := s.plain(s.name("www"), tlsconf.ChallengePath+"xyz"); status != 301 || !strings.HasPrefix(location, "https://"+s.name("www")+"/") {
 		t.Errorf("a challenge of somebody else: %d %s", status, location)
 	}
 	// A CA that has finished its handshake gets no more, in neither mode.
 	for _, x := range []struct {
 		port int
 		host string
-	}{{s.https, "www.test"}, {s.mail, "mail.test"}} {
+	}{{s.https, s.name("www")}, {s.mail, s.name("mail")}} {
 		c, err := tls.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(x.port)), &tls.Config{ServerName: x.host, NextProtos: []string{tlsconf.ChallengeProtocol}, InsecureSkipVerify: true})
 		if err == nil {
 			c.Close()
@@ -158,7 +170,7 @@ func TestCertificatesByThemselves(t *testing.T) {
 			t.Errorf("%s: %v", x.host, err)
 		}
 	}
-	for _, c := range []string{"www.test", "mail.test"} {
+	for _, c := range []string{s.name("www"), s.name("mail")} {
 		if m := s.managed(c); m.State != "valid" || m.Successes != 1 {
 			t.Errorf("%+v", m)
 		}
@@ -171,7 +183,7 @@ func TestCertificatesByThemselves(t *testing.T) {
 	for _, x := range []struct {
 		port int
 		host string
-	}{{s.https, "www.test"}, {s.mail, "mail.test"}} {
+	}{{s.https, s.name("www")}, {s.mail, s.name("mail")}} {
 		if !s.good(x.port, x.host) {
 			t.Errorf("%s has no certificate after a restart without the CA", x.host)
 		}
@@ -196,34 +208,34 @@ func (s *acmeSite) managed(host string) tlsconf.Managed {
 // TestCertificatesAcrossReloads: what there is stays, what is new comes, and what was under way goes on.
 func TestCertificatesAcrossReloads(t *testing.T) {
 	t.Parallel()
-	s := newACMESite(t, "", "www.test")
-	s.await("www.test has its certificate", func() bool { return s.good(s.https, "www.test") && s.good(s.mail, "mail.test") })
+	s := newACMESite(t, "", "www")
+	s.await("www has its certificate", func() bool { return s.good(s.https, s.name("www")) && s.good(s.mail, s.name("mail")) })
 	orders := s.ca.Orders()
-	if o := s.reload(s.text("", "www.test", "new.test")); !o.Done {
+	if o := s.reload(s.text("", "www", "new")); !o.Done {
 		t.Fatalf("%+v", o)
 	}
-	if !s.good(s.https, "www.test") {
+	if !s.good(s.https, s.name("www")) {
 		t.Error("the certificate is gone")
 	}
-	s.await("new.test has its certificate", func() bool { return s.good(s.https, "new.test") })
+	s.await("new has its certificate", func() bool { return s.good(s.https, s.name("new")) })
 	if n := s.ca.Orders(); n != orders+1 {
 		t.Errorf("%d orders more", n-orders)
 	}
-	if o := s.reload(s.text("", "new.test")); !o.Done {
+	if o := s.reload(s.text("", "new")); !o.Done {
 		t.Fatalf("%+v", o)
 	}
-	s.await("www.test is served no more", func() bool { return !s.good(s.https, "www.test") })
-	if _, err := s.dial(s.https, "www.test"); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
+	s.await("www is served no more", func() bool { return !s.good(s.https, s.name("www")) })
+	if _, err := s.dial(s.https, s.name("www")); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
 		t.Errorf("%v", err)
 	}
-	if !s.good(s.https, "new.test") {
+	if !s.good(s.https, s.name("new")) {
 		t.Error("the certificate is gone")
 	}
 	// And once more with the first host: it lies in the storage.
-	if o := s.reload(s.text("", "new.test", "www.test")); !o.Done {
+	if o := s.reload(s.text("", "new", "www")); !o.Done {
 		t.Fatalf("%+v", o)
 	}
-	if !s.good(s.https, "www.test") {
+	if !s.good(s.https, s.name("www")) {
 		t.Error("the stored certificate is not served")
 	}
 	if n := s.ca.Orders(); n != orders+1 {
@@ -234,7 +246,7 @@ func TestCertificatesAcrossReloads(t *testing.T) {
 // TestFirstHandshakeWaits for its certificate while the loops serve everybody else.
 func TestFirstHandshakeWaits(t *testing.T) {
 	t.Parallel()
-	s := newACMESite(t, `issue = "on-first-handshake"`, "www.test", "other.test")
+	s := newACMESite(t, `issue = "on-first-handshake"`, "www", "other")
 	asked, release := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	s.ca.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
@@ -250,13 +262,13 @@ func TestFirstHandshakeWaits(t *testing.T) {
 	}
 	first := make(chan result)
 	go func() {
-		c, err := s.dial(s.https, "www.test")
+		c, err := s.dial(s.https, s.name("www"))
 		first <- result{c, err}
 	}()
 	<-asked
 	began := time.Now()
 	for range 20 { // on both loops
-		if status, _, _ := s.plain("www.test", "/"); status != 301 {
+		if status, _, _ := s.plain(s.name("www"), "/"); status != 301 {
 			t.Errorf("%d", status)
 		}
 	}
@@ -270,9 +282,9 @@ func TestFirstHandshakeWaits(t *testing.T) {
 		r.c.Close()
 	}
 	if n := s.ca.Orders(); n < 1 || n > 2 { // one for each kind of challenge
-		t.Errorf("%d orders: nobody has asked for other.test", n)
+		t.Errorf("%d orders: nobody has asked for the other", n)
 	}
-	if m := s.managed("other.test"); m.State != "waiting for the first handshake" {
+	if m := s.managed(s.name("other")); m.State != "waiting for the first handshake" {
 		t.Errorf("%+v", m)
 	}
 }
