@@ -70,6 +70,7 @@ func serve(c *cobra.Command, file *config.File, flags *configFlags, takeover boo
 	go tidyMemory(tidy)
 	log := newLogger(c)
 	defer log.Sync()
+	defer zap.RedirectStdLog(log)() // libraries write there
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
