@@ -72,10 +72,16 @@ func TestUnusableDirectoryTakesNoMemory(t *testing.T) {
 		for i := range 50 {
 			r.get(fmt.Sprintf("/%d\nCache-Control: no-cache", i%5))
 		}
+		for i := range 2 * maxOwed {
+			r.cache.PurgeTag(fmt.Sprintf("t%d", i))
+		}
 		synctest.Wait()
 		d := r.cache.store.disk.Load()
 		d.mu.Lock()
 		defer d.mu.Unlock()
+		if len(d.owed) > maxOwed || !d.owed[0].all {
+			t.Errorf("%d purges are remembered, and the first of them is not all", len(d.owed))
+		}
 		if d.queued > d.most || len(d.doomed) > 5 || len(d.forgotten) > 5 {
 			t.Errorf("%d bytes wait, %d files are to be removed, %d keys are forgotten", d.queued, len(d.doomed), len(d.forgotten))
 		}

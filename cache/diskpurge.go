@@ -36,6 +36,9 @@ func (p *purge) may(r *record) bool {
 	}
 }
 
+// maxOwed bounds how many purges are remembered until the directory is known; more than that forget everything there.
+const maxOwed = 256
+
 // purge forgets what p wants of what was here when it was called, and waits until the files are gone: in whatever time that takes. Where the
 // directory is not known yet, or belongs to another process, it is made up for later. forgot is told the keys. It returns what to pass to
 // purgeSince. Not on a loop.
@@ -46,7 +49,9 @@ func (d *disk) purge(p *purge, forgot func(key uint64)) (since uint32) {
 	d.mu.Lock()
 	since = d.seq
 	if d.state < diskReady {
-		d.owed = append(d.owed, p)
+		if d.owed = append(d.owed, p); len(d.owed) > maxOwed {
+			d.owed = []*purge{{all: true}}
+		}
 	}
 	d.mu.Unlock()
 	d.walk(p, nil, forgot)
