@@ -103,6 +103,9 @@ func (c *conn) admit(e *Entry, x *h1.Exchange) error {
 		fault := p.Judge(s.state.PeerCertificates)
 		if fault != nil && !p.Lenient {
 			x.Req.Close = true // on a new connection the handshake will tell
+			if c.h2 != nil {
+				c.h2.retire()
+			}
 			return refuse(421, fault)
 		}
 		s.rules, s.known = rules, p.Identity.lines(s.state.PeerCertificates, fault)

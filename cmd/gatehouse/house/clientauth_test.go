@@ -405,12 +405,30 @@ func TestRevokedClient(t *testing.T) {
 	if a := w.ask(request); a.status != 200 {
 		t.Fatal(a.status)
 	}
+	nc, err := net.Dial("unix", s.path("s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(patience))
+	p := &h2peer{TB: t, nc: tls.Client(nc, &tls.Config{ServerName: "staff.test", InsecureSkipVerify: true, NextProtos: []string{"h2"}, Certificates: []tls.Certificate{*alice}})}
+	p.init()
+	p.begin()
+	hello := []string{":method: GET", ":scheme: https", ":authority: staff.test", ":path: /"}
+	p.headers(1, true, hello...)
+	if head, _ := p.response(1); head[":status"] != "200" {
+		t.Fatal(head)
+	}
 	if err := os.WriteFile(crl, list(x509.RevocationListEntry{SerialNumber: alice.Leaf.SerialNumber, RevocationTime: time.Now()}), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.await("the new list", func() bool { return s.told.FilterMessageSnippet("client_auth: files loaded").Len() > 0 })
 	if a := w.ask(request); a.status != 421 {
 		t.Errorf("on an open connection: %d", a.status)
+	}
+	p.headers(3, true, hello...)
+	if got := p.verdict(0); got != "GOAWAY NO_ERROR" { // for which a new connection, whose handshake says why, makes up
+		t.Errorf("over HTTP/2: %s", got)
 	}
 	if _, _, err := s.showing("s", "staff.test", alice, nil); err == nil {
 		t.Error("alice is let in")
