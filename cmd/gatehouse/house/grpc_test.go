@@ -335,3 +335,26 @@ func TestGRPCLoad(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestGRPCSilence: a conversation may pause for longer than the timeouts of requests and answers.
+func TestGRPCSilence(t *testing.T) {
+	r := build(t, plan{bind: both, front: `timeouts { client = "40ms" }`,
+		back: "timeouts {\n server = \"40ms\"\n tunnel = \"10s\"\n }\n" + speaking((&echoer{}).service(t))})
+	s, err := r.grpc().NewStream(soon(t), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := s.SendMsg(wordsOf("x")); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.RecvMsg(&words{}); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(150 * time.Millisecond) // the silence is what this is about
+	}
+	s.CloseSend()
+	if err := s.RecvMsg(&words{}); err != io.EOF {
+		t.Error(err)
+	}
+}
