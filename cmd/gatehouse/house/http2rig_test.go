@@ -24,17 +24,12 @@ const both = `protocols = ["h2", "http/1.1"]`
 
 // h2client returns a client of its own that speaks HTTP/2.
 func (r *rig) h2client() *http.Client {
-	t := &http2.Transport{AllowHTTP: true, DisableCompression: true}
-	t.DialTLSContext = func(ctx context.Context, network, _ string, c *tls.Config) (net.Conn, error) {
+	t := &http.Transport{Protocols: new(http.Protocols), DisableCompression: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	t.Protocols.SetHTTP2(true)
+	t.Protocols.SetUnencryptedHTTP2(true)
+	t.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
-		nc, err := d.DialContext(ctx, network, r.addr)
-		if err != nil || !r.tls {
-			return nc, err
-		}
-		c = c.Clone()
-		c.InsecureSkipVerify = true
-		tc := tls.Client(nc, c)
-		return tc, tc.HandshakeContext(ctx)
+		return d.DialContext(ctx, network, r.addr)
 	}
 	r.Cleanup(t.CloseIdleConnections)
 	return &http.Client{Transport: t, Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
