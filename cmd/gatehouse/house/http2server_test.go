@@ -217,6 +217,7 @@ func TestHTTP2ServersChecked(t *testing.T) {
 			if got := <-asked; got != "HTTP/2.0 GET app.test" {
 				t.Errorf("the check asks %q", got)
 			}
+			<-r.h.Pool("app").Ready()
 			if resp, _ := do(t, r.h2client(), req(t, "GET", r.url("/"), nil)); resp.StatusCode != 200 {
 				t.Errorf("%d", resp.StatusCode)
 			}
