@@ -48,9 +48,11 @@ func pathsOf(pattern string) (paths []string, loose, ok bool) {
 		switch {
 		case len(items) > 0 && items[0].Op == syntax.OpEndText:
 			paths = append(paths, h)
-		case len(items) > 0 && isBelow(items[0]):
+		case len(items) > 0 && isBelow(items[0]) && (bare(items[0]).Op == syntax.OpQuest) == (len(items) == 2):
 			paths = append(paths, h, h+"/*")
-		default: // ends here, or ".*" follows
+		case len(items) == 2 && isBelow(items[0]): // "(/|$)$"
+			paths = append(paths, h, h+"/")
+		default: // ends here, or ".*" follows, or a "(/.*)?" with no end, after which anything may come
 			paths = append(paths, prefixPaths(h)...)
 			loose = loose || !strings.HasSuffix(h, "/")
 		}
