@@ -16,10 +16,8 @@ import (
 var (
 	errFirstFrame   = &h2.Error{Code: h2.ProtocolError, Why: "the first frame is not SETTINGS"}
 	errLongFrame    = &h2.Error{Code: h2.FrameSizeError, Why: "a frame longer than allowed"}
-	errFixedSize    = &h2.Error{Code: h2.FrameSizeError, Why: "a frame of the wrong length"}
 	errContinuation = &h2.Error{Code: h2.ProtocolError, Why: "a header block is not continued, or there is none"}
 	errWrongStream  = &h2.Error{Code: h2.ProtocolError, Why: "a frame on a stream that it must not be on"}
-	errPushed       = &h2.Error{Code: h2.ProtocolError, Why: "PUSH_PROMISE, which was not allowed"}
 	errNoIncrement  = &h2.Error{Code: h2.ProtocolError, Why: "WINDOW_UPDATE by 0"}
 	errBigWindow    = &h2.Error{Code: h2.FlowControlError, Why: "a window beyond 2^31-1"}
 	errOverrun      = &h2.Error{Code: h2.FlowControlError, Why: "more content than the window allows"}
@@ -111,6 +109,9 @@ func (k *link) frame(f h2.Frame, p []byte) error {
 	if k.head.Len > 0 && (f.Type != h2.Continuation || f.Stream != k.head.Stream) {
 		return errContinuation
 	}
+	if err := f.Check(); err != nil {
+		return err
+	}
 	switch f.Type {
 	case h2.Data:
 		return k.content(f, p)
@@ -128,16 +129,14 @@ func (k *link) frame(f h2.Frame, p []byte) error {
 		return k.ping(f, p)
 	case h2.GoAway:
 		return k.goAway(f, p)
-	case h2.PushPromise:
-		return errPushed
 	}
 	return nil // "Implementations MUST ignore and discard frames of unknown types." (RFC 9113 4.1)
 }
 
 // settings takes the server's settings.
 func (k *link) settings(f h2.Frame, p []byte) error {
-	if err := f.CheckSettings(); err != nil || f.Flags.Has(h2.Ack) {
-		return err
+	if f.Flags.Has(h2.Ack) {
+		return nil
 	}
 	for len(p) > 0 {
 		var s h2.Setting
@@ -167,12 +166,6 @@ func (k *link) settings(f h2.Frame, p []byte) error {
 }
 
 func (k *link) ping(f h2.Frame, p []byte) error {
-	switch {
-	case f.Stream != 0:
-		return errWrongStream
-	case f.Len != 8:
-		return errFixedSize
-	}
 	if !f.Flags.Has(h2.Ack) {
 		k.mark()
 		k.out = h2.AppendPing(k.out, true, p)
@@ -183,12 +176,6 @@ func (k *link) ping(f h2.Frame, p []byte) error {
 // goAway takes GOAWAY: "Endpoints MUST NOT open additional streams on the connection", and those above the last one that the server names
 // "were not or will not be processed", so they go elsewhere (RFC 9113 6.8).
 func (k *link) goAway(f h2.Frame, p []byte) error {
-	switch {
-	case f.Stream != 0:
-		return errWrongStream
-	case f.Len < 8:
-		return errFixedSize
-	}
 	last, code := binary.BigEndian.Uint32(p)&0x7fffffff, h2.Code(binary.BigEndian.Uint32(p[4:]))
 	k.away = true
 	for i := range k.table {
@@ -298,10 +285,7 @@ func (k *link) content(f h2.Frame, p []byte) error {
 
 // resetBy takes RST_STREAM.
 func (k *link) resetBy(f h2.Frame, p []byte) error {
-	switch {
-	case f.Len != 4:
-		return errFixedSize
-	case k.idle(f.Stream):
+	if k.idle(f.Stream) {
 		return errWrongStream
 	}
 	s := k.find(f.Stream)

@@ -182,9 +182,6 @@ func (k *link) finishHead(s *call, at int, end bool) {
 
 // widen takes WINDOW_UPDATE.
 func (k *link) widen(f h2.Frame, p []byte) error {
-	if f.Len != 4 {
-		return errFixedSize
-	}
 	n := int64(binary.BigEndian.Uint32(p) & 0x7fffffff)
 	if f.Stream == 0 {
 		switch {

@@ -49,9 +49,6 @@ var (
 
 // content takes a DATA frame.
 func (h *http2) content(f h2.Frame, p []byte) error {
-	if f.Stream == 0 {
-		return errWrongStream
-	}
 	if h.idle(f.Stream) {
 		return errIdleStream
 	}

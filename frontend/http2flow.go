@@ -50,9 +50,6 @@ func (h *http2) taken(n int) {
 
 // widen takes WINDOW_UPDATE.
 func (h *http2) widen(f h2.Frame, p []byte) error {
-	if f.Len != 4 {
-		return errFixedSize
-	}
 	n := int64(binary.BigEndian.Uint32(p) & 0x7fffffff)
 	if f.Stream == 0 {
 		switch {

@@ -11,12 +11,10 @@ var (
 	errPreface      = &h2.Error{Code: h2.ProtocolError, Why: "not the preface of HTTP/2"}
 	errFirstFrame   = &h2.Error{Code: h2.ProtocolError, Why: "the first frame is not SETTINGS"}
 	errLongFrame    = &h2.Error{Code: h2.FrameSizeError, Why: "a frame longer than allowed"}
-	errFixedSize    = &h2.Error{Code: h2.FrameSizeError, Why: "a frame of the wrong length"}
 	errContinuation = &h2.Error{Code: h2.ProtocolError, Why: "a header block is not continued, or there is none"}
 	errWrongStream  = &h2.Error{Code: h2.ProtocolError, Why: "a frame on a stream that it must not be on"}
 	errIdleStream   = &h2.Error{Code: h2.ProtocolError, Why: "a frame on an idle stream"}
 	errEndedStream  = &h2.Error{Code: h2.StreamClosed, Why: "a frame on a closed stream"}
-	errPushed       = &h2.Error{Code: h2.ProtocolError, Why: "PUSH_PROMISE from a client"}
 	errNoIncrement  = &h2.Error{Code: h2.ProtocolError, Why: "WINDOW_UPDATE by 0"}
 	errBigWindow    = &h2.Error{Code: h2.FlowControlError, Why: "a window beyond 2^31-1"}
 	errOverrun      = &h2.Error{Code: h2.FlowControlError, Why: "more content than the window allows"}
@@ -61,6 +59,9 @@ func (h *http2) frame(f h2.Frame, p []byte) error {
 	case !h.settled && (f.Type != h2.SettingsFrame || f.Flags.Has(h2.Ack)):
 		return errFirstFrame
 	}
+	if err := f.Check(); err != nil {
+		return err
+	}
 	switch f.Type {
 	case h2.Data:
 		return h.content(f, p)
@@ -82,24 +83,13 @@ func (h *http2) frame(f h2.Frame, p []byte) error {
 		return h.priorityUpdate(f, p)
 	case h2.GoAway:
 		// The client opens no more streams; it closes the connection when those under way have ended.
-		if f.Stream != 0 {
-			return errWrongStream
-		}
-		if f.Len < 8 {
-			return errFixedSize
-		}
 		return h.waste()
-	case h2.PushPromise:
-		return errPushed
 	}
 	return h.waste() // "Implementations MUST ignore and discard frames of unknown types." (RFC 9113 4.1)
 }
 
 // settings takes the client's settings.
 func (h *http2) settings(f h2.Frame, p []byte) error {
-	if err := f.CheckSettings(); err != nil {
-		return err
-	}
 	if err := h.waste(); err != nil || f.Flags.Has(h2.Ack) {
 		return err
 	}
@@ -127,12 +117,6 @@ func (h *http2) settings(f h2.Frame, p []byte) error {
 }
 
 func (h *http2) ping(f h2.Frame, p []byte) error {
-	switch {
-	case f.Stream != 0:
-		return errWrongStream
-	case f.Len != 8:
-		return errFixedSize
-	}
 	if !f.Flags.Has(h2.Ack) {
 		h.mark()
 		h.out = h2.AppendPing(h.out, true, p)
@@ -143,8 +127,6 @@ func (h *http2) ping(f h2.Frame, p []byte) error {
 // oldPriority takes a PRIORITY frame, which says nothing any more (RFC 9113 5.3.2).
 func (h *http2) oldPriority(f h2.Frame, p []byte) error {
 	switch {
-	case f.Stream == 0:
-		return errWrongStream
 	case f.Len != 5:
 		return h.reset(f.Stream, h2.FrameSizeError)
 	case binary.BigEndian.Uint32(p)&0x7fffffff == f.Stream:
@@ -155,12 +137,7 @@ func (h *http2) oldPriority(f h2.Frame, p []byte) error {
 
 // resetBy takes RST_STREAM.
 func (h *http2) resetBy(f h2.Frame, p []byte) error {
-	switch {
-	case f.Len != 4:
-		return errFixedSize
-	case f.Stream == 0:
-		return errWrongStream
-	case h.idle(f.Stream):
+	if h.idle(f.Stream) {
 		return errIdleStream
 	}
 	if s := h.find(f.Stream); s != nil {

@@ -152,12 +152,6 @@ const early = 8
 
 // priorityUpdate takes PRIORITY_UPDATE (RFC 9218 7.1).
 func (h *http2) priorityUpdate(f h2.Frame, p []byte) error {
-	switch {
-	case f.Stream != 0:
-		return errWrongStream
-	case f.Len < 4:
-		return errFixedSize
-	}
 	id := binary.BigEndian.Uint32(p) & 0x7fffffff
 	if id&1 == 0 {
 		return errWrongStream

@@ -118,10 +118,41 @@ func AppendPing(dst []byte, ack bool, data []byte) []byte {
 }
 
 var (
+	errLength    = &Error{FrameSizeError, "a frame of the wrong length"}
+	errNoStream  = &Error{ProtocolError, "a frame for the connection that must be on a stream"}
+	errOnStream  = &Error{ProtocolError, "a frame on a stream that must be for the connection"}
+	errPush      = &Error{ProtocolError, "PUSH_PROMISE, which nobody may send here"}
 	errPadding   = &Error{ProtocolError, "padding longer than its frame"}
 	errShort     = &Error{FrameSizeError, "a frame too short for what it says"}
 	errOwnParent = &Error{ProtocolError, "a stream that depends on itself"}
 )
+
+// Check checks the stream and the length of a frame, as far as its type alone says what they must be (RFC 9113 6, RFC 9218 7.1). An error is one
+// of the connection. No PUSH_PROMISE passes: clients must not send any, and we let no server.
+func (f Frame) Check() error {
+	switch f.Type {
+	case Data, Headers, Priority, ResetStream, Continuation:
+		if f.Stream == 0 {
+			return errNoStream
+		}
+	case SettingsFrame, Ping, GoAway, PriorityUpdate:
+		if f.Stream != 0 {
+			return errOnStream
+		}
+	case PushPromise:
+		return errPush
+	}
+	switch {
+	case (f.Type == ResetStream || f.Type == WindowUpdate || f.Type == PriorityUpdate && f.Len < 4) && f.Len != 4,
+		(f.Type == Ping || f.Type == GoAway && f.Len < 8) && f.Len != 8:
+		return errLength
+	case f.Type == SettingsFrame && f.Flags.Has(Ack) && f.Len != 0:
+		return errSettingsAck
+	case f.Type == SettingsFrame && f.Len%6 != 0:
+		return errSettingsSize
+	}
+	return nil
+}
 
 // Unpad returns the payload of a DATA or HEADERS frame without padding (RFC 9113 6.1).
 func (f Frame) Unpad(p []byte) ([]byte, error) {

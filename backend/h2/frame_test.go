@@ -129,7 +129,7 @@ func FuzzFrame(f *testing.F) {
 				t.Fatalf("%x: %x, x/net: %x", b, got, want)
 			}
 		case SettingsFrame:
-			err := h.CheckSettings()
+			err := h.Check()
 			if (err == nil) != (werr == nil) {
 				if _, ok := werr.(http2.ConnectionError); !ok || err != nil {
 					t.Fatalf("%x: %v, x/net: %v", b, err, werr)

@@ -18,30 +18,16 @@ const (
 )
 
 var (
-	errSettingsSize   = &Error{FrameSizeError, "a SETTINGS frame that is no whole number of settings"}
-	errSettingsAck    = &Error{FrameSizeError, "an acknowledgement of SETTINGS with a payload"}
-	errSettingsStream = &Error{ProtocolError, "SETTINGS on a stream"}
-	errSwitch         = &Error{ProtocolError, "a setting that is neither 0 nor 1"}
-	errFirstWindow    = &Error{FlowControlError, "INITIAL_WINDOW_SIZE beyond 2^31-1"}
-	errFrameSize      = &Error{ProtocolError, "MAX_FRAME_SIZE out of bounds"}
+	errSettingsSize = &Error{FrameSizeError, "a SETTINGS frame that is no whole number of settings"}
+	errSettingsAck  = &Error{FrameSizeError, "an acknowledgement of SETTINGS with a payload"}
+	errSwitch       = &Error{ProtocolError, "a setting that is neither 0 nor 1"}
+	errFirstWindow  = &Error{FlowControlError, "INITIAL_WINDOW_SIZE beyond 2^31-1"}
+	errFrameSize    = &Error{ProtocolError, "MAX_FRAME_SIZE out of bounds"}
 )
 
 // AppendSetting appends a parameter to the payload of a SETTINGS frame.
 func AppendSetting(dst []byte, s Setting, v uint32) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint16(dst, uint16(s)), v)
-}
-
-// CheckSettings checks a SETTINGS frame but for its parameters.
-func (f Frame) CheckSettings() error {
-	switch {
-	case f.Stream != 0:
-		return errSettingsStream
-	case f.Flags.Has(Ack) && f.Len != 0:
-		return errSettingsAck
-	case f.Len%6 != 0:
-		return errSettingsSize
-	}
-	return nil
 }
 
 // NextSetting takes the first parameter off the payload of a SETTINGS frame, which is not empty, and checks its value.
