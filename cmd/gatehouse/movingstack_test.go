@@ -297,14 +297,14 @@ Listen SECURE
     Header always set X-Frame-Options DENY
     Header unset Server
     Header add Set-Cookie "ROUTEID=.%{BALANCER_WORKER_ROUTE}e; path=/" env=BALANCER_ROUTE_CHANGED
-    <Proxy "balancer://farm">
+    <Proxy "balancer://app">
         BalancerMember http://SERVERA route=A retry=1
         BalancerMember http://SERVERB route=B retry=1
         ProxySet stickysession=ROUTEID
     </Proxy>
     ProxyPreserveHost On
-    ProxyPass / balancer://farm/
-    ProxyPassReverse / balancer://farm/
+    ProxyPass / balancer://app/
+    ProxyPassReverse / balancer://app/
 </VirtualHost>
 `},
 	start: func(p *movingPlace) func() {
