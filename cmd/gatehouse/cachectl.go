@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -41,21 +40,13 @@ how many answers are there, whether the directory is in use, and what went wrong
 Exit codes: 0 well, 1 failed, 2 usage, 3 the configuration does not say where the socket is, 5 not running.`,
 		Args: noWords,
 		RunE: func(c *cobra.Command, _ []string) error {
-			client, err := flags.dial(c)
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			s, err := client.Status(c.Context())
-			if err != nil {
-				return asked(err)
-			}
-			if asJSON {
-				e := json.NewEncoder(c.OutOrStdout())
-				e.SetIndent("", "  ")
-				return failed(e.Encode(s.Caches))
-			}
-			return failed(s.WriteCaches(c.OutOrStdout()))
+			return flags.ask(c, func(client *admin.Client) error {
+				s, err := client.Status(c.Context())
+				if err != nil {
+					return err
+				}
+				return printAnswer(c, asJSON, s.Caches, s.WriteCaches)
+			})
 		},
 	}
 	flags.add(c)
@@ -93,17 +84,14 @@ running.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
-			client, err := flags.dial(c)
-			if err != nil {
+			return flags.ask(c, func(client *admin.Client) error {
+				done, err := client.Purge(c.Context(), order)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(c.OutOrStdout(), "%d forgotten\n", done.URLs)
 				return err
-			}
-			defer client.Close()
-			done, err := client.Purge(c.Context(), order)
-			if err != nil {
-				return asked(err)
-			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%d forgotten\n", done.URLs)
-			return failed(err)
+			})
 		},
 	}
 	flags.add(c)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -32,27 +31,17 @@ Exit codes: 0 well, 1 failed, 2 usage, 3 the configuration does not say where th
 			return noWords(c, args)
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
-			client, err := flags.dial(c)
-			if err != nil {
+			return flags.ask(c, func(client *admin.Client) error {
+				list, err := client.List(c.Context(), listing)
+				if err != nil {
+					return err
+				}
+				err = printAnswer(c, asJSON, list, list.WriteText)
+				if list.More && !asJSON {
+					fmt.Fprintf(c.ErrOrStderr(), "there are more than %d: name a --prefix, or raise --limit\n", listing.Limit)
+				}
 				return err
-			}
-			defer client.Close()
-			list, err := client.List(c.Context(), listing)
-			if err != nil {
-				return asked(err)
-			}
-			if asJSON {
-				e := json.NewEncoder(c.OutOrStdout())
-				e.SetIndent("", "  ")
-				return failed(e.Encode(list))
-			}
-			if err := list.WriteText(c.OutOrStdout()); err != nil {
-				return failed(err)
-			}
-			if list.More {
-				fmt.Fprintf(c.ErrOrStderr(), "there are more than %d: name a --prefix, or raise --limit\n", listing.Limit)
-			}
-			return nil
+			})
 		},
 	}
 	flags.add(c)

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,13 +29,6 @@ of another program, and hands them on to others.`,
 	return c
 }
 
-// printJSON prints v for programs.
-func printJSON(c *cobra.Command, v any) error {
-	e := json.NewEncoder(c.OutOrStdout())
-	e.SetIndent("", "  ")
-	return failed(e.Encode(v))
-}
-
 func certListCommand() *cobra.Command {
 	var flags socketFlags
 	var asJSON bool
@@ -50,19 +43,13 @@ put it, what clients get meanwhile, and which files cannot be used.
 Exit codes: 0 well, 1 failed, 2 usage, 3 the configuration does not say where the socket is, 5 not running.`,
 		Args: noWords,
 		RunE: func(c *cobra.Command, _ []string) error {
-			client, err := flags.dial(c)
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			list, err := client.Certificates(c.Context())
-			if err != nil {
-				return asked(err)
-			}
-			if asJSON {
-				return printJSON(c, list)
-			}
-			return failed(admin.WriteCertificates(c.OutOrStdout(), list, time.Now()))
+			return flags.ask(c, func(client *admin.Client) error {
+				list, err := client.Certificates(c.Context())
+				if err != nil {
+					return err
+				}
+				return printAnswer(c, asJSON, list, func(w io.Writer) error { return admin.WriteCertificates(w, list, time.Now()) })
+			})
 		},
 	}
 	flags.add(c)
@@ -88,19 +75,13 @@ Exit codes: 0 well, 1 there is none, or failed, 2 usage, 3 the configuration doe
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			client, err := flags.dial(c)
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			shown, err := client.Certificate(c.Context(), args[0])
-			if err != nil {
-				return asked(err)
-			}
-			if asJSON {
-				return printJSON(c, shown)
-			}
-			return failed(shown.WriteText(c.OutOrStdout(), time.Now()))
+			return flags.ask(c, func(client *admin.Client) error {
+				shown, err := client.Certificate(c.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return printAnswer(c, asJSON, shown, func(w io.Writer) error { return shown.WriteText(w, time.Now()) })
+			})
 		},
 		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			return flags.certified(args), cobra.ShellCompDirectiveNoFileComp

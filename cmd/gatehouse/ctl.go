@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +50,26 @@ func (f *socketFlags) dial(c *cobra.Command) (*admin.Client, error) {
 		strings.Join(f.paths, ", "))}
 }
 
+// ask asks a running gatehouse. An error of question is one of the exchange with it.
+func (f *socketFlags) ask(c *cobra.Command, question func(*admin.Client) error) error {
+	client, err := f.dial(c)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return asked(question(client))
+}
+
+// printAnswer prints what a running gatehouse has answered: v for programs, or what text makes of it.
+func printAnswer(c *cobra.Command, asJSON bool, v any, text func(io.Writer) error) error {
+	if !asJSON {
+		return text(c.OutOrStdout())
+	}
+	e := json.NewEncoder(c.OutOrStdout())
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
 // asked gives the error of a question the right exit code.
 func asked(err error) error {
 	if errors.Is(err, admin.ErrNotRunning) {
@@ -69,21 +90,13 @@ requests, since when, and why; certificates and when they end; lines that logs c
 Exit codes: 0 well, 1 failed, 2 usage, 3 the configuration does not say where the socket is, 5 not running.`,
 		Args: noWords,
 		RunE: func(c *cobra.Command, _ []string) error {
-			client, err := flags.dial(c)
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			s, err := client.Status(c.Context())
-			if err != nil {
-				return asked(err)
-			}
-			if asJSON {
-				e := json.NewEncoder(c.OutOrStdout())
-				e.SetIndent("", "  ")
-				return failed(e.Encode(s))
-			}
-			return failed(s.WriteText(c.OutOrStdout()))
+			return flags.ask(c, func(client *admin.Client) error {
+				s, err := client.Status(c.Context())
+				if err != nil {
+					return err
+				}
+				return printAnswer(c, asJSON, s, s.WriteText)
+			})
 		},
 	}
 	flags.add(c)
