@@ -47,18 +47,41 @@ func rpcCode(status int) int {
 	return rpcUnknown
 }
 
-// refuseRPC answers a call of gRPC in the place of the page for a status: a head that is a trailer section at once ("Trailers-Only").
-func (s *stream) refuseRPC(e *exchange, status int) {
-	h, r := s.h, &e.Resp
+// refuseRPC makes the answer to a call of gRPC in the place of the page for a status: a head that is a trailer section at once
+// ("Trailers-Only").
+func (e *exchange) refuseRPC(status int) {
+	r := &e.Resp
 	r.Status = 200
 	r.Header.Reset()
 	r.Header.Add("Content-Type", typeRPC)
 	r.Header.AddString("grpc-status", strconv.Itoa(rpcCode(status)))
 	r.Header.AddString("grpc-message", strconv.Itoa(status)+" "+reason(status)) // has no character that must be encoded
 	e.pageRules().Response(&e.Exchange)
+}
+
+// refuseRPC sends it.
+func (s *stream) refuseRPC(e *exchange, status int) {
+	h, r := s.h, &e.Resp
+	e.refuseRPC(status)
 	at := h.beginHead(s, r.Status)
 	h.out = h2.AppendHeader(h.out, &r.Header)
 	s.endHead(e, true)
 	e.Note.Status = r.Status
 	s.finishHead(e, at, true)
+}
+
+// refuseRPC sends it.
+func (x *http3Stream) refuseRPC(e *exchange, status int) error {
+	r, to := &e.Resp, x.w.Header()
+	e.refuseRPC(status)
+	clear(to)
+	addFields(to, &r.Header)
+	if v := e.hsts(); v != "" {
+		to.Set("Strict-Transport-Security", v)
+	}
+	e.Note.Status = r.Status
+	e.Note.BytesOut += int64(r.Header.Size())
+	err := x.ask(job{what: jobHead, status: r.Status, patience: lingerTime})
+	x.whole = err == nil
+	return err
 }

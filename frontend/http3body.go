@@ -125,9 +125,12 @@ func (b *http3Body) Next(wait bool) (h1.Piece, error) {
 		case !wait:
 			return h1.Piece{}, nil
 		}
-		began := l.Now()
+		began, patience, converse := l.Now(), b.x.Patience, b.x.e.Req.Converse
+		if converse { // it may be the server's turn to speak
+			patience = b.x.e.entry.Frontend.t.Tunnel
+		}
 		b.wait = true
-		came := b.more.Wait(l, b.x.Patience)
+		came := b.more.Wait(l, patience)
 		b.wait = false
 		switch {
 		case b.broken:
@@ -137,7 +140,7 @@ func (b *http3Body) Next(wait bool) (h1.Piece, error) {
 			return h1.Piece{}, b.late(errSilent)
 		}
 		b.credit = min(b.credit-(l.Now()-began)+int64(len(b.data))*1000/h1.MinRate, h1.MaxCredit.Milliseconds())
-		if b.credit < 0 {
+		if b.credit < 0 && !converse {
 			return h1.Piece{}, b.late(errSlow)
 		}
 	}

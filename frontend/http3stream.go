@@ -21,6 +21,7 @@ type http3Stream struct {
 	conn // stands for the connection, for this exchange alone: it has no loop.Conn
 	q    *quicConn
 	req  *http.Request
+	e    *exchange // while the task runs
 	w    responseWriter
 	body *http3Body // nil: no content
 
@@ -223,7 +224,7 @@ func (x *http3Stream) Run() {
 	r := x.room
 	e := r.take(&x.conn)
 	defer r.done(e)
-	e.wire = x
+	e.wire, x.e = x, e
 	e.Req.Secure, e.Req.Proto = true, "HTTP/3.0"
 	v := r.ln.view.Load()
 	f := v.Entries[0].Frontend

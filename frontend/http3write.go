@@ -108,6 +108,9 @@ func (x *http3Stream) setTrailer(h *h1.Header) {
 
 // page is carrier's.
 func (x *http3Stream) page(e *exchange, status int, _ bool) error {
+	if isRPC(&e.Req) {
+		return x.refuseRPC(e, status)
+	}
 	p := pageOf(status)
 	to := x.w.Header()
 	clear(to)
