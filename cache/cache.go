@@ -90,6 +90,9 @@ func (c *Cache) TakeOver() {
 // memory alone. From any goroutine that is no loop's.
 func (c *Cache) Close() { c.store.closeDisk() }
 
+// Hurry says that Close has no time for the disk, even if it was called already: what waits to be written is forgotten. From any goroutine.
+func (c *Cache) Hurry() { c.store.hurry() }
+
 // Name returns the name of the block.
 func (c *Cache) Name() string { return c.c.Name }
 

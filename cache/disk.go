@@ -73,6 +73,7 @@ const (
 	retryOpen  = 2 * time.Second
 	retryWrite = time.Second
 	closeTime  = 5 * time.Second
+	hurryTime  = 500 * time.Millisecond // to remove what a write was to replace that is given up
 )
 
 // openDisk makes a disk tier and starts its keeper. It does not wait for anything. Close it.
@@ -113,7 +114,7 @@ func (d *disk) ring() {
 	}
 }
 
-// Close writes what is still to be written, for some seconds at most, and lets go of the directory.
+// Close writes what is still to be written, for some seconds at most and no longer than there is time, and lets go of the directory.
 func (d *disk) Close() {
 	if d == nil {
 		return
@@ -127,6 +128,11 @@ func (d *disk) Close() {
 	select {
 	case <-d.done:
 	case <-time.After(2 * closeTime): // it hangs in the kernel, and there is nothing to be done about it
+	case <-d.s.hurried:
+		select {
+		case <-d.done:
+		case <-time.After(hurryTime):
+		}
 	}
 }
 
@@ -143,6 +149,12 @@ func (d *disk) keep() {
 		return
 	}
 	for {
+		select {
+		case <-d.quit: // however much there is to do
+			d.finish()
+			return
+		default:
+		}
 		if d.sweep() || d.shrink() || d.spoolNext() {
 			continue
 		}
@@ -158,15 +170,13 @@ func (d *disk) keep() {
 		case <-d.bell:
 		case <-due:
 		case <-d.quit:
-			d.finish()
-			return
 		}
 	}
 }
 
-// finish does what is still to be done, for closeTime at most.
+// finish does what is still to be done, for closeTime at most and until there is no time any more.
 func (d *disk) finish() {
-	for end := time.Now().Add(closeTime); time.Now().Before(end); {
+	for end := time.Now().Add(closeTime); time.Now().Before(end) && !d.s.inHurry(); {
 		if d.sweep() || d.spoolNext() {
 			continue
 		}
@@ -177,6 +187,11 @@ func (d *disk) finish() {
 	d.mu.Lock()
 	for _, w := range d.queue { // an older answer in the place of one of these would be found by the next process
 		d.cancel(w)
+	}
+	for _, p := range d.spools {
+		if p.whole {
+			d.cancel(p.write)
+		}
 	}
 	d.mu.Unlock()
 	d.sweep()

@@ -24,6 +24,7 @@ type faults struct {
 	room  atomic.Int64 // bytes that can be written yet
 	stuck atomic.Bool  // writing waits until it is false
 	slow  atomic.Int64 // nanoseconds a read takes; not 0: nothing is in the page cache
+	drag  atomic.Int64 // nanoseconds a write takes
 	eio   atomic.Bool  // reading fails
 	free  chan struct{}
 }
@@ -36,6 +37,9 @@ type faultyFile struct {
 func (w faultyFile) Write(b []byte) (int, error) {
 	if w.f.stuck.Load() {
 		<-w.f.free
+	}
+	if d := w.f.drag.Load(); d > 0 {
+		time.Sleep(time.Duration(d))
 	}
 	if left := w.f.room.Add(-int64(len(b))); left < 0 {
 		n, _ := w.file.Write(b[:max(0, int64(len(b))+left)])
@@ -425,4 +429,76 @@ func TestStuckDiskAndTooLargeForMemory(t *testing.T) {
 			t.Errorf("%+v, %d dropped", d, r.cache.Stats.DiskDropped.Load())
 		}
 	})
+}
+
+// Who ends while a slow disk has much to write is not kept for longer than some seconds, or than a moment in a hurry. What was not written is not
+// there any more in an older version either.
+func TestEndWhileTheDiskIsSlow(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		drag  time.Duration // of a write
+		stuck bool
+		hurry time.Duration // after the end has begun; negative: never
+		most  time.Duration
+		left  int // files there may be
+	}{
+		{name: "in time", drag: 100 * time.Millisecond, hurry: -1, most: 3 * time.Second, left: 20},
+		{name: "not in time", drag: time.Second, hurry: -1, most: closeTime + 2*time.Second, left: 7},
+		{name: "in a hurry", drag: 400 * time.Millisecond, hurry: 2 * time.Second, most: 2*time.Second + hurryTime, left: 6},
+		{name: "in a hurry from the beginning", drag: 200 * time.Millisecond, most: hurryTime, left: 2},
+		{name: "stuck", stuck: true, hurry: -1, most: 2*closeTime + time.Millisecond, left: 20},
+		{name: "stuck, in a hurry", stuck: true, hurry: time.Second, most: time.Second + hurryTime + time.Millisecond, left: 20},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			disked(t, func(t *testing.T, dir string) {
+				f, fs := newFaults()
+				r := newRigWith(t, 1, onDisk(dir), Options{files: fs})
+				version := 1
+				r.origins(func(x *h1.Exchange) error {
+					return reply(x, fmt.Sprintf("HTTP/1.1 200 OK\nCache-Control: max-age=600\n\n%d%s", version, content(10_000)))
+				})
+				get := func() {
+					for i := range 20 {
+						r.get(fmt.Sprintf("/%d", i))
+					}
+				}
+				get()
+				synctest.Wait()
+				if n := len(files(t, dir)); n != 20 {
+					t.Fatalf("%d files", n)
+				}
+				r.cache.PurgeURL("http://shop.example.com/0") // so that there is something to remove, too
+				f.drag.Store(int64(c.drag))
+				f.stuck.Store(c.stuck)
+				version = 2
+				for i := range 20 {
+					r.do(request{text: fmt.Sprintf("POST /%d\nContent-Length: 0", i)})
+				}
+				get()
+				if c.hurry >= 0 {
+					time.AfterFunc(c.hurry, r.cache.Hurry)
+				}
+				began := time.Now()
+				r.close()
+				if took := time.Since(began); took > c.most {
+					t.Errorf("it took %v", took)
+				}
+				if c.stuck {
+					f.stuck.Store(false)
+					close(f.free)
+				}
+				synctest.Wait()
+				list := files(t, dir)
+				if len(list) > c.left {
+					t.Errorf("%d files", len(list))
+				}
+				for _, name := range list {
+					b, err := os.ReadFile(name)
+					if err != nil || !strings.Contains(string(b), "2"+content(10_000)) {
+						t.Errorf("%s holds something older, %v", name, err)
+					}
+				}
+			})
+		})
+	}
 }

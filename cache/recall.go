@@ -292,6 +292,25 @@ func (s *store) useDisk(c *Disk, memory int64) {
 	}
 }
 
+// hurry gives up what waits for the disk.
+func (s *store) hurry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.inHurry() {
+		close(s.hurried)
+	}
+}
+
+// inHurry reports whether there is no time for the disk any more.
+func (s *store) inHurry() bool {
+	select {
+	case <-s.hurried:
+		return true
+	default:
+		return false
+	}
+}
+
 // closeDisk closes the disk tier, and waits for those before it.
 func (s *store) closeDisk() {
 	s.disk.Swap(nil).Close()

@@ -29,12 +29,13 @@ type store struct {
 	most    atomic.Int64  // bytes of all variants of one key
 	under   atomic.Int64  // bound of filling. To ask data would take its lock
 
+	hurried chan struct{}        // closed when there is no time to write what waits for the disk
 	disk    atomic.Pointer[disk] // the second tier; nil: none
 	closing sync.WaitGroup       // disk tiers that are not used any more
 	files   fileSystem
 	log     *zap.Logger
 
-	mu       sync.Mutex // guards backends
+	mu       sync.Mutex // guards backends, and the closing of hurried
 	backends map[string]bool
 }
 
@@ -45,7 +46,7 @@ type shard struct {
 }
 
 func newStore(memory int64) *store {
-	s := &store{seed: maphash.MakeSeed(), start: time.Now(), backends: map[string]bool{}, files: realFiles}
+	s := &store{seed: maphash.MakeSeed(), start: time.Now(), backends: map[string]bool{}, files: realFiles, hurried: make(chan struct{})}
 	for i := range s.shards {
 		s.shards[i].fills = map[uint64][]*fill{}
 	}

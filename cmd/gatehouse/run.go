@@ -26,7 +26,8 @@ func runCommand() *cobra.Command {
 		Long: `Run serves what the configuration describes, in the foreground, until a signal ends it:
 
   HUP         read the configuration anew and put it in charge, or refuse it as a whole: see "gatehouse reload --help"
-  TERM, INT   stop accepting, let open exchanges finish within global.shutdown_grace, end; a second one ends at once
+  TERM, INT   stop accepting, let open exchanges finish within global.shutdown_grace, let caches write for a few seconds what they have for
+              their disks, end; a second one ends at once
   USR1        stop accepting and end when the last exchange ends, however long that takes
   USR2        reopen log files
 
@@ -107,7 +108,7 @@ func serve(c *cobra.Command, file *config.File, flags *configFlags, takeover boo
 	}
 	left := make(chan struct{})
 	h, err := house.New(file, house.Options{
-		Descriptors: former.Descriptors, Succeeding: takeover, HandedOver: func() { close(left) },
+		Descriptors: former.Descriptors, Secrets: former.Secrets, Succeeding: takeover, HandedOver: func() { close(left) },
 		Loops: loops, Log: log, Version: version(), Configuration: flags.paths, Opened: ready(file, former, opened),
 		Load: func() (*config.File, *config.Diagnostics) {
 			file, diags, err := flags.read()
@@ -230,6 +231,7 @@ func drain(h *house.House, log *zap.Logger, limit time.Duration, signals <-chan 
 		case s := <-signals:
 			switch s {
 			case syscall.SIGTERM, os.Interrupt:
+				h.Hurry()
 				cancel()
 			case syscall.SIGUSR2:
 				h.ReopenLogs()

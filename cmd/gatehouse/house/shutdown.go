@@ -67,6 +67,14 @@ func (h *House) Shutdown(ctx context.Context) error {
 	return err
 }
 
+// Hurry says that a Shutdown shall not take a moment longer than it must, once its ctx has ended: what caches have not written to their disks yet is
+// forgotten. From any goroutine.
+func (h *House) Hurry() {
+	for _, c := range h.gen.Load().caches {
+		c.first.Hurry()
+	}
+}
+
 // announceEnd lets no further reload begin.
 func (h *House) announceEnd() {
 	h.mu.Lock()
