@@ -141,7 +141,7 @@ func write(t testing.TB, dir, name, text string) string {
 }
 
 // shake makes the two shake hands and returns what the client saw, and both errors. The client reads until the server closes, so that it has its tickets.
-func shake(t *testing.T, server, client *tls.Config) (cs tls.ConnectionState, clientErr, serverErr error) {
+func shake(t testing.TB, server, client *tls.Config) (cs tls.ConnectionState, clientErr, serverErr error) {
 	t.Helper()
 	near, far := net.Pipe()
 	// Both may be writing when the client gives up in the middle.
