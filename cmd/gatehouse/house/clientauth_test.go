@@ -613,7 +613,7 @@ func TestRulesAllocateNothing(t *testing.T) {
 		e.run(t)
 	}
 	const most = 3 // of crypto/tls: see TestExchangesOverTLSAllocateNothing
-	if n := testing.AllocsPerRun(500, func() { e.run(t) }); n > most {
+	if n := allocations(func() { e.run(t) }); n > most {
 		t.Errorf("%v allocations per exchange, more than crypto/tls's %v", n, most)
 	}
 }

@@ -118,7 +118,7 @@ func TestHTTP2ServersAllocateNothing(t *testing.T) {
 			for range 300 {
 				e.run(t)
 			}
-			if n := testing.AllocsPerRun(500, func() { e.run(t) }); n > 0 {
+			if n := allocations(func() { e.run(t) }); n > 0 {
 				t.Errorf("%v allocations", n)
 			}
 		})
