@@ -32,6 +32,7 @@ type ask struct {
 	segments  []segment
 	segment   int
 	pos       int64
+	until     int64 // of a fill: where the part ends that is wanted, 0 for all of it
 	content   [][]byte
 	fill      *fill
 	feeder    *feeder // of the fill, where it is this exchange that feeds it

@@ -15,7 +15,9 @@ import (
 
 // Config is a cache: what may be remembered of the answers of servers, for everybody who asks the same. Servers say what
 // that is by Cache-Control, or by CDN-Cache-Control to this cache and its like alone. An answer with Set-Cookie is not
-// remembered, nor one that got a persistence cookie. Every answer says in Cache-Status what the cache did.
+// remembered, nor one that got a persistence cookie. Who asks for a part of something that is not remembered gets it from the server at once, and if the
+// whole of it may be remembered, that is fetched in the background, so that the next part comes from here. Every answer says in Cache-Status what
+// the cache did.
 type Config struct {
 	Name string `hcl:"name,label"`
 

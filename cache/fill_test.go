@@ -263,8 +263,9 @@ func TestJoinersReadWhatGrows(t *testing.T) {
 			if b.took > 1700*time.Millisecond {
 				t.Errorf("%s: who joined waited %v", framing, b.took)
 			}
-			if c := <-third; strings.Contains(c.verdict(), "collapsed") {
-				t.Errorf("%s: a range was answered from what is not whole: %s", framing, c.verdict())
+			// Of content of unknown length nobody can say which part a part is.
+			if c := <-third; strings.Contains(c.verdict(), "collapsed") != (framing == "Content-Length: 15") || c.status == 206 && c.body != "on" {
+				t.Errorf("%s: a range was answered by %d %q: %s", framing, c.status, c.body, c.verdict())
 			}
 			if a := r.get("/page"); !a.hit() || a.body != "one, two, three" || a.get("Content-Length") != "15" || a.get("Transfer-Encoding") != "" {
 				t.Errorf("%s: afterwards %s %q %q", framing, a.verdict(), a.body, a.head)

@@ -118,10 +118,10 @@ func (a *ask) fetch(res *resource, old *entry, fwd string) error {
 	switch {
 	case len(x.Req.Method) != len("GET"):
 		return a.fetchHead(old, fwd)
-	case h.Has(h1.Range):
-		return a.fetchRange(fwd)
 	case h.Has(h1.CacheControl) && readDirectives(h).noStore:
 		return a.relay(fwd, "REQUEST-NO-STORE")
+	case h.Has(h1.Range):
+		return a.fetchRange(old, fwd)
 	case a.c.store.marks.has(a.hash, a.now):
 		return a.send(nil, old, fwd)
 	}

@@ -75,7 +75,8 @@ func TestStorability(t *testing.T) {
 		{"CDN-Cache-Control and Expires", "", "HTTP/1.1 200 OK\nExpires: " + later + "\nCDN-Cache-Control: must-revalidate", "NO-FRESHNESS"},
 		{"too large", "", "HTTP/1.1 200 OK\nCache-Control: max-age=60\nContent-Length: 9000000", "TOO-LARGE"},
 		{"request with no-store", "Cache-Control: no-store", "HTTP/1.1 200 OK\nCache-Control: max-age=60", "REQUEST-NO-STORE"},
-		{"request for a range", "Range: bytes=0-1", "HTTP/1.1 200 OK\nCache-Control: max-age=60", "RANGE"},
+		{"request for a range", "Range: bytes=0-1", "HTTP/1.1 200 OK\nCache-Control: max-age=60", ""},
+		{"request for a range, answered so", "Range: bytes=0-4", "HTTP/1.1 206 Partial Content\nContent-Range: bytes 0-4/8", "RANGE"},
 	} {
 		bubble(t, 1, nil, func(r *rig) {
 			r.origins(func(x *h1.Exchange) error {

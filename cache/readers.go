@@ -14,12 +14,21 @@ import (
 func (f *fill) read(a *ask) (data []byte, last bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if a.until > 0 && a.pos >= a.until {
+		return nil, true, io.EOF
+	}
 	if a.pos < f.size {
 		at := a.pos - f.base
 		data = f.chunks[at/chunkSize][at%chunkSize:]
+		if a.until > 0 && a.pos+int64(len(data)) >= a.until {
+			data, last = data[:a.until-a.pos], true
+		}
 		a.pos += int64(len(data))
 		if f.starved {
 			f.feed(a.loop)
+		}
+		if last {
+			return data, true, nil
 		}
 		return data, f.phase == whole && a.pos == f.size && f.trailer == nil, nil
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 
 	"gatehouse/backend/h1"
-	"gatehouse/backend/loop"
 )
 
 // validated answers with what is stored, of which the server has just said that it is still good. The fields of the 304 that are for
@@ -18,6 +17,9 @@ func (a *ask) validated(f *fill, old *entry, fwd string) error {
 		a.c.store.drop(a.hash, string(a.key), old)
 		x.Own.Reset()
 		clearResponse(&x.Resp)
+		if a.req.Has(h1.Range) && f == nil {
+			return a.fetchRange(nil, fwd)
+		}
 		return a.send(f, nil, fwd)
 	}
 	a.c.store.Stats.Revalidated.Add(1)
@@ -95,28 +97,20 @@ func (a *ask) refresh(old *entry) bool {
 	s := a.c.store
 	sh := s.shard(a.hash)
 	sh.mu.Lock()
-	for _, f := range sh.fills[a.hash] {
-		if f.key == string(a.key) {
-			sh.mu.Unlock()
-			return true // somebody is at it
-		}
+	if a.fillUnderWay(sh) != nil {
+		sh.mu.Unlock()
+		return true // somebody is at it
 	}
 	f := s.begin(sh, a.hash, a.key)
 	f.choice = &old.choice
 	sh.mu.Unlock()
-
-	s.Stats.Refreshes.Add(1)
-	b := a.c.take(a.detached(old))
-	b.rule, b.background = a.rule, true
-	b.setKey()
-	b.req.CopyFrom(&b.x.Req.Header)
-	a.loop.Go(loop.Func(func() { b.runRefresh(f, old) }))
+	a.fetchInBackground(f, old)
 	return true
 }
 
-// detached makes the exchange in which an answer is fetched anew: the request that found it stale, without anything that is its
-// client's alone.
-func (a *ask) detached(old *entry) *h1.Exchange {
+// detached makes the exchange in which an answer is fetched in the background: the request that has found it missing or stale, without anything
+// that is its client's alone.
+func (a *ask) detached() *h1.Exchange {
 	x := a.x
 	b := &h1.Exchange{Loop: a.loop, Peer: x.Peer, Local: x.Local, TLS: x.TLS}
 	if !b.Local.IsValid() && x.Client != nil {
