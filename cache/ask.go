@@ -27,6 +27,7 @@ type ask struct {
 	offset int64     // from the loop's clock to the store's
 	// background: no client asked, and none gets the answer.
 	background bool
+	bare       bool // the server that was asked got no cookies, whatever the client sent
 
 	// The content: of an entry, or of a fill.
 	segments  []segment

@@ -128,6 +128,9 @@ func (c *Cache) RoundTrip(x *h1.Exchange) error {
 	a := c.take(x)
 	a.rule = r
 	err := a.run()
+	if a.bare { // who stands in front judges by the request that the server has answered
+		h.Del(h1.Cookie)
+	}
 	if err != nil || x.Resp.Body != h1.Body(a) {
 		c.give(a)
 	}

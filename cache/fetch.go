@@ -99,6 +99,7 @@ func (a *ask) roundTrip(fill bool) (cookies bool, err error) {
 	}
 	err = a.c.next.RoundTrip(x)
 	cookies = x.Req.Header.Has(h1.Cookie)
+	a.bare = !cookies
 	x.Client, x.Local, x.Req.Target = client, local, target
 	x.Req.Header.CopyFrom(&a.req)
 	return cookies, err
