@@ -2,6 +2,8 @@ package frontend
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -13,8 +15,6 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
-
-	"gatehouse/backend/loop"
 )
 
 // quicSide is the HTTP/3 side of a Listener: UDP on its port. QUIC and the framing of HTTP/3 are quic-go's, which runs on goroutines of its
@@ -22,6 +22,7 @@ import (
 // and new connections and requests find who is in charge then.
 type quicSide struct {
 	n      *Listener
+	sock   *quicSocket
 	tr     *quic.Transport
 	ln     *quic.Listener
 	stop   context.CancelFunc // no connection is accepted any more
@@ -34,6 +35,7 @@ type quicSide struct {
 	bounds  quicBounds // of server
 	past    []*http3.Server
 	conns   map[*quicConn]struct{}
+	leaving bool // no more handshakes begin
 	closing bool
 
 	alive sync.WaitGroup // the accepting goroutine, and the connections
@@ -62,30 +64,29 @@ const (
 	uniStreams = 8
 )
 
-// openQUIC opens the UDP side of the address, without serving it yet.
-func (n *Listener) openQUIC(c *ListenConfig) (*net.UDPConn, error) {
-	at := c.Address.WithPort(n.addr.Port())
-	at.Free = c.Freebind
-	return loop.ListenUDP(at)
-}
-
 // startQUIC serves the UDP side. It owns the socket.
-func (n *Listener) startQUIC(udp *net.UDPConn) error {
-	s := &quicSide{n: n, conns: map[*quicConn]struct{}{}}
+func (n *Listener) startQUIC(sock *quicSocket, secret []byte) error {
+	s := &quicSide{n: n, sock: sock, conns: map[*quicConn]struct{}{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.tr = &quic.Transport{
-		Conn:                udp,
-		VerifySourceAddress: func(net.Addr) bool { return s.greets.Load() >= retryAbove },
-		ConnContext:         s.greet,
+		Conn:                  sock,
+		ConnectionIDGenerator: sock.tag,
+		VerifySourceAddress:   func(net.Addr) bool { return s.greets.Load() >= retryAbove },
+		ConnContext:           s.greet,
 	}
-	var err error
+	err := s.keys(secret)
+	if err != nil {
+		s.stop()
+		sock.Close()
+		return err
+	}
 	// Not ListenEarly: what comes before the handshake is complete could have been sent before, by anybody (RFC 8446 8). So there is no
 	// 0-RTT either.
 	s.ln, err = s.tr.Listen(&tls.Config{GetConfigForClient: s.configFor, NextProtos: []string{http3.NextProtoH3}, MinVersion: tls.VersionTLS13},
 		&quic.Config{GetConfigForClient: s.quicConfigFor})
 	if err != nil {
 		s.stop()
-		udp.Close()
+		sock.Close()
 		return err
 	}
 	n.conns.Add(1)
@@ -168,25 +169,30 @@ func (s *quicSide) accept() {
 		if err != nil {
 			return
 		}
+		s.welcome(qc)
 		if g, ok := qc.Context().Value(greetingKey{}).(*greeting); ok {
 			g.end()
 		}
-		c := s.meet(qc)
-		if c == nil {
-			qc.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad), "too many connections from this address")
-			continue
-		}
-		server := s.enter(c)
-		if server == nil {
-			qc.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
-			s.leave(c)
-			continue
-		}
-		s.alive.Go(func() {
-			defer s.leave(c)
-			server.ServeQUICConn(qc) // its error is how the client ended the connection
-		})
 	}
+}
+
+// welcome takes a connection, or refuses it.
+func (s *quicSide) welcome(qc *quic.Conn) {
+	c := s.meet(qc)
+	if c == nil {
+		qc.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad), "too many connections from this address")
+		return
+	}
+	server := s.enter(c)
+	if server == nil {
+		qc.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+		s.leave(c)
+		return
+	}
+	s.alive.Go(func() {
+		defer s.leave(c)
+		server.ServeQUICConn(qc) // its error is how the client ended the connection
+	})
 }
 
 // enter adds a connection to those that are there, and returns who serves it; nil when the end has come.
@@ -246,17 +252,66 @@ func (s *quicSide) list() (conns []*quicConn, servers []*http3.Server) {
 	return conns, servers
 }
 
-// shutdown accepts nobody new, tells clients to go (GOAWAY, RFC 9114 5.2), and lets what is under way end. It does not wait.
+// keys makes the keys by which clients recognise that a connection is no more (RFC 9000 10.3) and that prove addresses (8.1.3). They are the
+// same wherever the secret is: so a client learns at once that a process which it talked to has ended without a word.
+func (s *quicSide) keys(secret []byte) error {
+	if len(secret) == 0 {
+		return nil
+	}
+	reset, err := hkdf.Key(sha256.New, secret, nil, "gatehouse http3 stateless reset", len(quic.StatelessResetKey{}))
+	if err != nil {
+		return err
+	}
+	token, err := hkdf.Key(sha256.New, secret, nil, "gatehouse http3 address tokens", len(quic.TokenGeneratorKey{}))
+	if err != nil {
+		return err
+	}
+	s.tr.StatelessResetKey, s.tr.TokenGeneratorKey = (*quic.StatelessResetKey)(reset), (*quic.TokenGeneratorKey)(token)
+	return nil
+}
+
+// shutdown accepts nobody new, tells clients to go (GOAWAY, RFC 9114 5.2), and lets what is under way end. It does not wait. Where another
+// process has the address by now, who is in the middle of a handshake may end it first: newcomers are the other one's already.
 func (s *quicSide) shutdown() {
 	s.mu.Lock()
-	was := s.closing
-	s.closing = true
+	was := s.leaving
+	s.leaving = true
 	s.mu.Unlock()
 	if was {
 		return
 	}
+	if !s.sock.yielded() {
+		s.end()
+		return
+	}
+	go func() {
+		again := time.NewTicker(10 * time.Millisecond)
+		defer again.Stop()
+		for late := time.After(lingerTime); s.greets.Load() > 0; {
+			select {
+			case <-again.C:
+			case <-s.ctx.Done():
+				return
+			case <-late:
+				s.end()
+				return
+			}
+		}
+		s.end()
+	}()
+}
+
+// end is shutdown, at once.
+func (s *quicSide) end() {
+	s.mu.Lock()
+	was := s.closing
+	s.leaving, s.closing = true, true
+	s.mu.Unlock()
+	if was {
+		return
+	}
+	s.ln.Close() // which leaves those to be accepted that have ended their handshakes
 	s.stop()
-	s.ln.Close()
 	conns, servers := s.list()
 	for _, c := range conns {
 		c.part()
@@ -267,7 +322,7 @@ func (s *quicSide) shutdown() {
 	go func() {
 		s.alive.Wait()
 		s.tr.Close()
-		s.tr.Conn.Close()
+		s.sock.Close()
 		s.n.conns.Done()
 	}()
 }
@@ -284,7 +339,7 @@ func (s *quicSide) ended() context.Context {
 
 // abort ends every connection at once.
 func (s *quicSide) abort() {
-	s.shutdown()
+	s.end()
 	conns, _ := s.list()
 	for _, c := range conns {
 		c.kill()

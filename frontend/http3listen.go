@@ -34,10 +34,10 @@ func (n *Listener) serveHTTP3(c *ListenConfig) {
 		n.quic.Store(nil)
 		s.shutdown()
 		n.former = append(n.former, s)
-	case c.HTTP3 != nil && s == nil && n.ready != nil:
-		udp := n.ready
+	case c.HTTP3 != nil && s == nil && n.ready != nil && !c.Packets.Wait:
+		sock := n.ready
 		n.ready = nil
-		if err := n.startQUIC(udp); err != nil && c.OnError != nil {
+		if err := n.startQUIC(sock, c.Secret); err != nil && c.OnError != nil {
 			c.OnError(err)
 		}
 	}

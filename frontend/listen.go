@@ -3,7 +3,6 @@ package frontend
 import (
 	"crypto/tls"
 	"io"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -46,6 +45,10 @@ type ListenConfig struct {
 	OnRefusal func(peer netip.AddrPort, err error)
 	// HTTP3 is the TLS configuration of HTTP/3, which is spoken over UDP on the same port then. nil: it is not spoken.
 	HTTP3 *tls.Config
+	// Packets are what another process has handed over for that. The zero value: nothing.
+	Packets Packets
+	// Secret is what connections of HTTP/3 are known by to a process that comes after this one. nil: by nothing.
+	Secret []byte
 	// AcceptProxy lists the networks from where connections have to begin with a PROXY header; from elsewhere none are taken then. Empty:
 	// there are no such headers.
 	AcceptProxy []netip.Prefix
@@ -68,7 +71,7 @@ type Listener struct {
 	failing atomic.Bool // the end is near, and monitors are told
 	conns   sync.WaitGroup
 	quic    atomic.Pointer[quicSide] // nil: there is no HTTP/3
-	ready   *net.UDPConn             // for HTTP/3, opened and not yet served; nil: none. The house's
+	ready   *quicSocket              // for HTTP/3, opened and not yet served; nil: none. The house's
 	former  []*quicSide              // switched off, and not yet over. The house's
 
 	handed int           // ListenConfig.Handed, until it is used

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strconv"
 	"syscall"
 )
@@ -12,8 +13,12 @@ import (
 // do with the socket, which is the caller's.
 //
 // Another socket of a program that asks for it in the same way may have the very address: the one opened last gets what comes. So whoever
-// still answers by an older one does not keep the address from its successor.
+// still answers by an older one does not keep the address from its successor. A socket that somebody else has opened (Addr.Handed) is the
+// caller's in any case, and closed when it is of no use.
 func ListenUDP(a Addr) (*net.UDPConn, error) {
+	if a.Handed > 0 {
+		return handedUDP(a)
+	}
 	if a.Path != "" || a.FD != "" || a.Host != "" {
 		return nil, errors.New("datagrams need an IP address")
 	}
@@ -39,4 +44,20 @@ func ListenUDP(a Addr) (*net.UDPConn, error) {
 		return nil, err
 	}
 	return pc.(*net.UDPConn), nil
+}
+
+// handedUDP makes use of a socket that somebody else has opened.
+func handedUDP(a Addr) (*net.UDPConn, error) {
+	f := os.NewFile(uintptr(a.Handed), a.String())
+	defer f.Close()
+	pc, err := net.FilePacketConn(f)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := pc.(*net.UDPConn)
+	if !ok {
+		pc.Close()
+		return nil, errors.New("a descriptor that is none of a UDP socket")
+	}
+	return c, nil
 }

@@ -37,7 +37,8 @@ has opened serve the binds with their addresses, so that even a restart refuses 
 
 With --takeover it takes the place of the gatehouse that runs already, which may be of another version: it gets that one's open sockets through
 the admin socket (admin.socket), checks its servers, begins to serve, and only then tells the other to end as with TERM. Nobody is refused or cut
-off in between, for longer than global.shutdown_grace; if anything fails before, the other serves on. Caches begin empty.
+off in between, for longer than global.shutdown_grace; if anything fails before, the other serves on. Clients resume their TLS sessions with the new
+process, but where they show certificates; connections of HTTP/3 end with the old one, which is told of their packets. Caches begin empty.
 
 Exit codes: 0 ended by a signal, or taken over from, 1 failed, 2 usage, 3 invalid configuration, 5 nobody to take over from.`,
 		Args: noWords,

@@ -30,9 +30,9 @@ type Process struct {
 	Renew             func(Renewal) (*Renewing, error)
 	ImportCertificate func(CertImport) (*CertImported, error)
 	ExportCertificate func(name string) (*CertPEM, error)
-	// HandOver calls give with all that listens, and stop, which is closed when there is nothing to hand over any more. When give returns nil, another
-	// process serves in this one's place, which has begun to leave. nil: there is no handing over.
-	HandOver func(give func(list []Descriptor, stop <-chan struct{}) error) error
+	// HandOver calls give with all that listens. When give returns nil, another process serves in this one's place, which has begun to leave.
+	// nil: there is no handing over.
+	HandOver func(give func(*Handover) error) error
 }
 
 // ErrUnknown is the end of an order for a server, or a cache, that does not exist.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -22,18 +23,33 @@ type Descriptor struct {
 	File    *os.File
 }
 
+// Handover is what one process gives another that takes over from it.
+type Handover struct {
+	Descriptors []Descriptor
+	// Secrets are what clients are known by again, by name. One who cannot use them gets none.
+	Secrets map[string][]byte
+	// Stop is closed when there is nothing to hand over any more.
+	Stop <-chan struct{}
+	// Yield is called when the other process serves, before it is told that this one leaves. nil: nothing is to be done.
+	Yield func()
+}
+
 // handTime bounds a takeover: the other process has to be ready by then.
 const handTime = time.Minute
 
 // What is said in a takeover, a line each. The running process tells its number behind its descriptors, each of which comes with
-// the line of its address. Then the other process says that it serves, and is told that this one leaves.
+// the line of its address, and its secrets, if the other has asked for them. Then the other process says that it serves, and is told that this
+// one leaves. Lines that a process does not know are for another version.
 const (
 	lineDescriptor = "descriptor "
+	lineSecret     = "secret " // in hexadecimal, then the name
 	lineProcess    = "process "
 	lineServing    = "serving"
 	lineLeaving    = "leaving"
 	takeoverHead   = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: gatehouse-takeover\r\n\r\n"
 	maxTakeover    = 1 << 20
+	// wantsSecrets is the field of a request by a process that understands secrets.
+	wantsSecrets = "Gatehouse-Secrets"
 )
 
 // handOver answers a process that wants to take over.
@@ -43,7 +59,7 @@ func (p Process) handOver(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	hijacked := false
-	err := p.HandOver(func(list []Descriptor, stop <-chan struct{}) error {
+	err := p.HandOver(func(h *Handover) error {
 		nc, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return err
@@ -59,25 +75,36 @@ func (p Process) handOver(w http.ResponseWriter, r *http.Request) {
 		defer close(over)
 		go func() {
 			select {
-			case <-stop:
+			case <-h.Stop:
 				c.SetDeadline(time.Now())
 			case <-over:
 			}
 		}()
-		return hand(c, list)
+		if r.Header.Get(wantsSecrets) == "" {
+			h.Secrets = nil
+		}
+		return hand(c, h)
 	})
 	if err != nil && !hijacked {
 		refuse(w, http.StatusConflict, err)
 	}
 }
 
-// hand gives descriptors away and waits until the other process serves.
-func hand(c *net.UnixConn, list []Descriptor) error {
+// hand gives everything away and waits until the other process serves.
+func hand(c *net.UnixConn, h *Handover) error {
 	if _, err := io.WriteString(c, takeoverHead); err != nil {
 		return err
 	}
-	for _, d := range list {
+	for _, d := range h.Descriptors {
+		if strings.Contains(d.Address, "\n") {
+			return fmt.Errorf("%q: an address of two lines cannot be handed over", d.Address)
+		}
 		if _, _, err := c.WriteMsgUnix([]byte(lineDescriptor+d.Address+"\n"), syscall.UnixRights(int(d.File.Fd())), nil); err != nil {
+			return err
+		}
+	}
+	for name, secret := range h.Secrets {
+		if _, err := fmt.Fprintf(c, "%s%x %s\n", lineSecret, secret, name); err != nil {
 			return err
 		}
 	}
@@ -95,6 +122,9 @@ func hand(c *net.UnixConn, list []Descriptor) error {
 	case line != lineServing+"\n":
 		return fmt.Errorf("the process that was to take over says %q", line)
 	}
+	if h.Yield != nil {
+		h.Yield()
+	}
 	io.WriteString(c, lineLeaving+"\n") // it serves, whether it hears this or not
 	return nil
 }
@@ -103,6 +133,7 @@ func hand(c *net.UnixConn, list []Descriptor) error {
 type Takeover struct {
 	PID         int            // of the process that serves
 	Descriptors map[string]int // of listening sockets, by address. Whoever uses one takes it out
+	Secrets     map[string][]byte
 	path        string
 	c           *net.UnixConn
 }
@@ -116,7 +147,7 @@ func TakeOver(ctx context.Context, path string) (*Takeover, error) {
 	}
 	t := &Takeover{Descriptors: map[string]int{}, path: path, c: nc.(*net.UnixConn)}
 	t.c.SetDeadline(time.Now().Add(handTime))
-	if _, err = io.WriteString(t.c, "POST /takeover HTTP/1.1\r\nHost: gatehouse\r\nConnection: Upgrade\r\nUpgrade: gatehouse-takeover\r\nContent-Length: 0\r\n\r\n"); err == nil {
+	if _, err = io.WriteString(t.c, "POST /takeover HTTP/1.1\r\nHost: gatehouse\r\nConnection: Upgrade\r\nUpgrade: gatehouse-takeover\r\n"+wantsSecrets+": 1\r\nContent-Length: 0\r\n\r\n"); err == nil {
 		err = t.receive()
 	}
 	if err != nil {
@@ -153,27 +184,74 @@ func (t *Takeover) receive() error {
 		case len(text) > maxTakeover:
 			return errors.New("the answer has no end")
 		}
-		body, ok := bytes.CutPrefix(text, []byte(takeoverHead))
-		if !ok && !bytes.HasPrefix([]byte(takeoverHead), text) {
+		said, whole, err := parseTakeover(text)
+		switch {
+		case errors.Is(err, errNoTakeover):
 			return refused(text, t.c)
-		}
-		i := bytes.LastIndex(body, []byte(lineProcess))
-		if !ok || i < 0 || i > 0 && body[i-1] != '\n' || body[len(body)-1] != '\n' {
-			continue
-		}
-		if t.PID, err = strconv.Atoi(strings.TrimSpace(string(body[i+len(lineProcess):]))); err != nil {
+		case err != nil:
 			return err
+		case !whole:
+			continue
+		case len(fds) < len(said.addresses):
+			return fmt.Errorf("%q comes without a descriptor", said.addresses[len(fds)])
 		}
-		for line := range strings.Lines(string(body[:i])) {
-			address, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), lineDescriptor)
-			if !ok || len(fds) == 0 {
-				return fmt.Errorf("%q comes without a descriptor", line)
+		for i, address := range said.addresses {
+			if was, twice := t.Descriptors[address]; twice {
+				syscall.Close(was)
 			}
-			t.Descriptors[address] = fds[0]
-			fds = fds[1:]
+			t.Descriptors[address] = fds[i]
 		}
+		fds = fds[len(said.addresses):]
+		t.PID, t.Secrets = said.pid, said.secrets
 		return nil
 	}
+}
+
+// handed is what the running process says.
+type handed struct {
+	addresses []string // of descriptors, in their order
+	secrets   map[string][]byte
+	pid       int
+}
+
+var errNoTakeover = errors.New("not the beginning of a takeover")
+
+// parseTakeover reads what the running process says, as far as it has come. It is whole when its last line is there, behind which nothing may
+// follow. The error is errNoTakeover when it is an answer of another kind.
+func parseTakeover(text []byte) (h handed, whole bool, err error) {
+	body, ok := bytes.CutPrefix(text, []byte(takeoverHead))
+	if !ok {
+		if bytes.HasPrefix([]byte(takeoverHead), text) {
+			return h, false, nil
+		}
+		return h, false, errNoTakeover
+	}
+	for line := range strings.Lines(string(body)) {
+		line, ended := strings.CutSuffix(line, "\n")
+		switch {
+		case whole:
+			return h, false, fmt.Errorf("%.40q comes after the end", line)
+		case !ended:
+		case strings.HasPrefix(line, lineDescriptor):
+			h.addresses = append(h.addresses, line[len(lineDescriptor):])
+		case strings.HasPrefix(line, lineSecret):
+			digits, name, ok := strings.Cut(line[len(lineSecret):], " ")
+			secret, err := hex.DecodeString(digits)
+			if !ok || err != nil {
+				return h, false, errors.New("a secret that is none")
+			}
+			if h.secrets == nil {
+				h.secrets = map[string][]byte{}
+			}
+			h.secrets[name] = secret
+		case strings.HasPrefix(line, lineProcess):
+			if h.pid, err = strconv.Atoi(line[len(lineProcess):]); err != nil || h.pid <= 0 {
+				return h, false, fmt.Errorf("%.40q names no process", line)
+			}
+			whole = true
+		}
+	}
+	return h, whole, nil
 }
 
 // rightsIn returns the descriptors in a control message.

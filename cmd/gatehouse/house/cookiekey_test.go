@@ -24,7 +24,7 @@ func TestCookieKeyOutlastsTheProcess(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	var first, second cookieKey
 	key := first.of(signing(dir, ""), zap.NewNop())
-	if len(key) != cookieKeyLen {
+	if len(key) != keyLen {
 		t.Fatalf("a key of %d bytes", len(key))
 	}
 	if again := second.of(signing(dir, ""), zap.NewNop()); !bytes.Equal(key, again) {
@@ -84,7 +84,7 @@ func TestCookieKeyThatCannotBeKept(t *testing.T) {
 			core, said := observer.New(zap.WarnLevel)
 			var k cookieKey
 			key := k.of(signing(dir, ""), zap.New(core))
-			if len(key) != cookieKeyLen || !bytes.Equal(key, k.of(signing(dir, ""), zap.New(core))) {
+			if len(key) != keyLen || !bytes.Equal(key, k.of(signing(dir, ""), zap.New(core))) {
 				t.Error("the process has no key to go on with")
 			}
 			if said.Len() != 1 {
@@ -101,7 +101,7 @@ func TestCookieKeyMadeByManyIsOne(t *testing.T) {
 	for i := range keys {
 		all.Go(func() {
 			var err error
-			if keys[i], err = keepCookieKey(file, bytes.Repeat([]byte{byte(i)}, cookieKeyLen)); err != nil {
+			if keys[i], err = keepKey(file, bytes.Repeat([]byte{byte(i)}, keyLen)); err != nil {
 				t.Error(err)
 			}
 		})

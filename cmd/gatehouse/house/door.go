@@ -105,6 +105,7 @@ func (d *door) choose(configOf func(name string) *tls.Config) *tls.Config {
 func (h *House) listen(g *generation, d *door) frontend.ListenConfig {
 	return frontend.ListenConfig{
 		Address: *d.address, Freebind: d.free, Entries: d.entries, TLS: g.challengeable(g.tlsOf(d)), HTTP3: g.quicOf(d), AcceptProxy: d.proxies, Loops: h.o.Loops, Listen: h.o.Listen,
+		Secret:    g.secret,
 		H2C:       slices.Contains(d.protos, frontend.ProtocolHTTP2),
 		OnError:   func(err error) { h.o.Log.Error("connections are not accepted for a moment", zap.Error(err)) },
 		OnRefusal: h.tellRefusal,
@@ -126,6 +127,9 @@ func (h *House) open(g, old *generation) (bad faults) {
 		}
 		c := h.listen(g, d)
 		c.Hold, c.Handed = old != nil || h.o.Opened != nil, h.handed(d.address.String())
+		if d.http3 {
+			c.Packets = h.handedPackets(d.address.String())
+		}
 		n, err := frontend.Listen(c)
 		if old != nil && errors.Is(err, syscall.EADDRINUSE) {
 			// It may be part of an address that is given up, or the other way round. The kernel takes the second one only when the first

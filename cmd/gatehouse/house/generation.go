@@ -22,6 +22,7 @@ type generation struct {
 	number int
 	since  time.Time
 	file   *config.File
+	secret []byte          // of HTTP/3; nil: none
 	keeper *tlsconf.Keeper // nil: no certificates are obtained by ACME
 	certs  map[string]*certificates
 	logs   map[string]*frontend.Log
@@ -57,6 +58,7 @@ func (h *House) build(f *config.File, old *generation) (*generation, faults) {
 	h.openLogs(g, old, &bad)
 	h.openKeeper(g, old)
 	h.loadCertificates(g, old, &bad)
+	g.secret = h.http3Key.of(f, h.o.Log)
 	h.buildPools(g, old, &bad)
 	if len(bad) > 0 {
 		h.abandon(g, old)
@@ -117,6 +119,8 @@ func (h *House) loadCertificates(g, old *generation, bad *faults) {
 		own.Watch, own.Keeper = h.o.Watch, g.keeper
 		if was != nil && reflect.DeepEqual(was.of.ClientAuth, own.ClientAuth) {
 			own.Tickets = was.Tickets() // under other rules for clients they would be good for nothing
+		} else if was == nil {
+			own.Tickets = h.inherited(&own)
 		}
 		var err error
 		if made.Certificates, err = tlsconf.New(h.ctx, &own, h.o.Log); err != nil {

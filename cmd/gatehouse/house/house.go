@@ -52,6 +52,8 @@ type Options struct {
 	// Descriptors are listening sockets that somebody else has opened, by the address they listen on. The house takes those out that it has
 	// a use for, and leaves the files of unix sockets among them to that somebody.
 	Descriptors map[string]int
+	// Secrets are those of the process that served before, by name.
+	Secrets map[string][]byte
 	// Succeeding says that another process still serves on these sockets: Succeed is called when it has begun to leave.
 	Succeeding bool
 	// HandedOver is called when another process has taken over from this one, which is to be shut down then. nil: none may.
@@ -73,6 +75,7 @@ type House struct {
 	gen       atomic.Pointer[generation]
 	wishes    *wishes
 	cookieKey cookieKey
+	http3Key  http3Key
 	probes    backend.Probes
 	left      atomic.Bool // another process listens in this one's place
 

@@ -1,0 +1,131 @@
+package frontend
+
+import (
+	"fmt"
+	"net"
+	"os"
+
+	"gatehouse/backend/loop"
+)
+
+// Packets are what another process has handed over for HTTP/3 on an address, as descriptors, which are the Listener's from then on.
+type Packets struct {
+	Socket int // the UDP socket; 0: there is none
+	// Elders lead to the processes that served there before and have connections still, by their names. Theirs are the packets that the
+	// socket brings for those.
+	Elders map[string]int
+	// Wait leaves the socket to the process before until Receive.
+	Wait bool
+}
+
+// PacketLoan is what another process needs to go on with HTTP/3 on an address. Close it.
+type PacketLoan struct {
+	Socket *os.File
+	Elders map[string]*os.File // this process among them
+
+	s    *quicSide
+	ours *net.UnixConn // nil: yielded
+}
+
+// LendPackets returns what another process needs to take the address over for HTTP/3 too, nil when that is not spoken here.
+func (n *Listener) LendPackets() (*PacketLoan, error) {
+	s := n.quic.Load()
+	if s == nil {
+		return nil, nil
+	}
+	p := &PacketLoan{Elders: map[string]*os.File{}, s: s}
+	err := p.fill()
+	if err != nil {
+		p.Close()
+		return nil, fmt.Errorf("udp: %w", err)
+	}
+	return p, nil
+}
+
+func (p *PacketLoan) fill() (err error) {
+	sock := p.s.sock
+	if p.Socket, err = sock.File(); err != nil {
+		return err
+	}
+	if list := sock.elders.Load(); list != nil {
+		for _, e := range *list {
+			f, err := e.to.File()
+			if err != nil {
+				return err
+			}
+			p.Elders[e.tag.String()] = f
+		}
+	}
+	theirs, ours, err := relayPair()
+	if err != nil {
+		return err
+	}
+	p.Elders[sock.tag.String()], p.ours = theirs, ours
+	return nil
+}
+
+// Yield leaves the socket to the other process. Nobody reads it here any more when it returns; what comes for connections of this process
+// comes from the other one.
+func (p *PacketLoan) Yield() {
+	p.s.sock.yield(p.ours)
+	p.ours = nil
+}
+
+// Close gives back what is lent, but for what was yielded.
+func (p *PacketLoan) Close() {
+	if p.Socket != nil {
+		p.Socket.Close()
+	}
+	for _, f := range p.Elders {
+		f.Close()
+	}
+	if p.ours != nil {
+		p.ours.Close()
+	}
+}
+
+// openQUIC opens the UDP side of the address, without serving it yet.
+func (n *Listener) openQUIC(c *ListenConfig) (*quicSocket, error) {
+	elders, err := n.eldersOf(&c.Packets)
+	if err != nil {
+		return nil, err
+	}
+	at := c.Address.WithPort(n.addr.Port())
+	at.Free, at.Handed = c.Freebind, c.Packets.Socket
+	udp, err := loop.ListenUDP(at)
+	if err != nil {
+		for _, e := range elders {
+			e.to.Close()
+		}
+		return nil, err
+	}
+	s := newQUICSocket(udp)
+	s.adopt(elders)
+	return s, nil
+}
+
+// eldersOf makes use of the descriptors that lead to processes before.
+func (n *Listener) eldersOf(p *Packets) (list []*elder, err error) {
+	for name, fd := range p.Elders {
+		e, fault := newElder(name, fd)
+		if fault != nil {
+			err = fmt.Errorf("process %.20q: %w", name, fault)
+			continue
+		}
+		list = append(list, e)
+	}
+	if err != nil {
+		for _, e := range list {
+			e.to.Close()
+		}
+		return nil, err
+	}
+	return list, nil
+}
+
+// Receive serves HTTP/3 where that was left to another process until now (Packets.Wait).
+func (n *Listener) Receive() {
+	c := *n.view.Load()
+	c.Packets.Wait = false
+	n.serveHTTP3(&c)
+}
