@@ -104,6 +104,17 @@ func (n *Listener) openQUIC(c *ListenConfig) (*quicSocket, error) {
 	return s, nil
 }
 
+// PacketBuffers returns how many bytes of datagrams the kernel keeps for HTTP/3 on the address, in each direction; 0 where that is not spoken.
+func (n *Listener) PacketBuffers() (in, out int) {
+	switch s := n.quic.Load(); {
+	case n.ready != nil:
+		return loop.UDPBuffers(n.ready.UDPConn)
+	case s != nil:
+		return loop.UDPBuffers(s.sock.UDPConn)
+	}
+	return 0, 0
+}
+
 // eldersOf makes use of the descriptors that lead to processes before.
 func (n *Listener) eldersOf(p *Packets) (list []*elder, err error) {
 	for name, fd := range p.Elders {

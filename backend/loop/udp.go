@@ -17,7 +17,11 @@ import (
 // caller's in any case, and closed when it is of no use.
 func ListenUDP(a Addr) (*net.UDPConn, error) {
 	if a.Handed > 0 {
-		return handedUDP(a)
+		c, err := handedUDP(a)
+		if err == nil {
+			growUDP(c)
+		}
+		return c, err
 	}
 	if a.Path != "" || a.FD != "" || a.Host != "" {
 		return nil, errors.New("datagrams need an IP address")
@@ -43,7 +47,37 @@ func ListenUDP(a Addr) (*net.UDPConn, error) {
 		}
 		return nil, err
 	}
-	return pc.(*net.UDPConn), nil
+	u := pc.(*net.UDPConn)
+	growUDP(u)
+	return u, nil
+}
+
+// UDPBuffer is how many bytes of datagrams the kernel shall keep in each direction: all clients share the one socket, and what comes while the
+// process does something else must find room.
+const UDPBuffer = 7 << 20
+
+// growUDP asks for buffers of that size: insistently at first, which takes the rights that the process may still have.
+func growUDP(c *net.UDPConn) {
+	if raw, err := c.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { forceUDP(int(fd)) })
+	}
+	if in, out := UDPBuffers(c); in < UDPBuffer || out < UDPBuffer {
+		c.SetReadBuffer(UDPBuffer)
+		c.SetWriteBuffer(UDPBuffer)
+	}
+}
+
+// UDPBuffers returns how much the kernel keeps for a socket: of what comes in, and of what goes out. 0: it does not say.
+func UDPBuffers(c *net.UDPConn) (in, out int) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, 0
+	}
+	raw.Control(func(fd uintptr) {
+		in, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF)
+		out, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF)
+	})
+	return in, out
 }
 
 // handedUDP makes use of a socket that somebody else has opened.

@@ -19,3 +19,9 @@ func prepareUDP(fd int, network string, free bool) error {
 	}
 	return os.NewSyscallError("setsockopt IP_FREEBIND", setFree(fd, family))
 }
+
+// forceUDP sets the sizes of a socket's buffers beyond net.core.rmem_max and wmem_max, if the process may (CAP_NET_ADMIN).
+func forceUDP(fd int) {
+	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, UDPBuffer)
+	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUFFORCE, UDPBuffer)
+}

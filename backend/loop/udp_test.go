@@ -26,6 +26,9 @@ func TestListenUDP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if in, out := UDPBuffers(c); in <= 0 || out <= 0 {
+			t.Errorf("%s: buffers of %d and %d", at, in, out)
+		}
 		client.Write([]byte("hello"))
 		b := make([]byte, 10)
 		n, peer, err := c.ReadFromUDPAddrPort(b)

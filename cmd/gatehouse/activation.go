@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/backend/loop"
 	"gatehouse/cmd/gatehouse/config"
+	"gatehouse/cmd/gatehouse/house"
 )
 
 // firstActivated is the descriptor of the first socket that systemd passes on (sd_listen_fds(3)).
@@ -51,7 +52,8 @@ func activated() (list map[string]int, all []passed, err error) {
 			p.name += ", " + a
 			p.keys = append(p.keys, a)
 		}
-		if i := fd - firstActivated; i < len(names) && names[i] != "" && names[i] != unnamedSocket && a != "" {
+		// A name is that of all sockets of a unit: a bind that asks for it means those that listen.
+		if i := fd - firstActivated; i < len(names) && names[i] != "" && names[i] != unnamedSocket && a != "" && listens(fd) {
 			p.name += ", fd@" + names[i]
 			p.keys = append(p.keys, "fd@"+names[i])
 		}
@@ -79,6 +81,9 @@ func unused(all []passed, f *config.File) (names []string) {
 	for _, c := range f.Frontends {
 		for _, b := range c.Binds {
 			asked[b.Address.String()] = true
+			if b.HTTP3 {
+				asked[house.PacketAddress(b.Address.String())] = true
+			}
 		}
 	}
 	for _, p := range all {
@@ -89,12 +94,23 @@ func unused(all []passed, f *config.File) (names []string) {
 	return names
 }
 
-// listensAt returns where a stream socket listens, as a configuration spells it; "" for any other descriptor.
+// listens reports whether a descriptor is that of a stream socket that listens.
+func listens(fd int) bool {
+	on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	return err == nil && on != 0
+}
+
+// listensAt returns where a socket listens, as a configuration spells it, and where one for datagrams does as the house calls it; "" for any other
+// descriptor.
 func listensAt(fd int) (string, error) {
-	if on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err == unix.ENOTSOCK || err == nil && on == 0 {
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	switch {
+	case err == unix.ENOTSOCK:
 		return "", nil
-	} else if err != nil {
+	case err != nil:
 		return "", err
+	case kind != unix.SOCK_DGRAM && !listens(fd):
+		return "", nil
 	}
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
@@ -113,5 +129,11 @@ func listensAt(fd int) (string, error) {
 	case *unix.SockaddrUnix:
 		a.Path = sa.Name
 	}
-	return a.String(), nil
+	switch {
+	case kind != unix.SOCK_DGRAM:
+		return a.String(), nil
+	case a.Port() != 0 && a.Path == "":
+		return house.PacketAddress(a.String()), nil
+	}
+	return "", nil
 }

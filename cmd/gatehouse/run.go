@@ -72,7 +72,8 @@ func serve(c *cobra.Command, file *config.File, flags *configFlags, takeover boo
 	go tidyMemory(tidy)
 	log := newLogger(c)
 	defer log.Sync()
-	defer zap.RedirectStdLog(log)() // libraries write there
+	defer zap.RedirectStdLog(log)()                             // libraries write there
+	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") // the house says it, with what to do about it
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)

@@ -122,6 +122,8 @@ func (h *House) open(g, old *generation) (bad faults) {
 				if err := d.n.Prepare(&c); err != nil {
 					bad.add(d.address, fmt.Errorf("listen on %s: %w", d.address, err), addressRemedy(err))
 				}
+				in, out := d.n.PacketBuffers()
+				h.tellBuffers(d.n.Addr(), in, out)
 				continue
 			}
 		}
@@ -148,6 +150,8 @@ func (h *House) open(g, old *generation) (bad faults) {
 		if c.Handed != 0 {
 			n.Lend(true)
 		}
+		in, out := n.PacketBuffers()
+		h.tellBuffers(n.Addr(), in, out)
 	}
 	if old == nil {
 		old = &generation{}

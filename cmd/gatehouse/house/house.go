@@ -76,8 +76,10 @@ type House struct {
 	wishes    *wishes
 	cookieKey cookieKey
 	http3Key  http3Key
-	probes    backend.Probes
-	left      atomic.Bool // another process listens in this one's place
+
+	smallBuffers sync.Once // its word was said
+	probes       backend.Probes
+	left         atomic.Bool // another process listens in this one's place
 
 	refusals refusals
 

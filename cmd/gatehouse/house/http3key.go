@@ -1,10 +1,12 @@
 package house
 
 import (
+	"fmt"
 	"slices"
 
 	"go.uber.org/zap"
 
+	"gatehouse/backend/loop"
 	"gatehouse/cmd/gatehouse/config"
 	"gatehouse/frontend"
 )
@@ -27,4 +29,16 @@ func (k *http3Key) of(f *config.File, log *zap.Logger) []byte {
 		log.Info("the key of http3 is not kept", zap.String("state_dir", f.Global.StateDir), zap.Error(err))
 	}
 	return key
+}
+
+// tellBuffers says, once, that the kernel keeps too little for HTTP/3 at an address.
+func (h *House) tellBuffers(address loop.Addr, in, out int) {
+	if least := min(in, out); least == 0 || least >= loop.UDPBuffer {
+		return
+	}
+	h.smallBuffers.Do(func() {
+		h.o.Log.Warn("the kernel's buffers for udp are small: under load HTTP/3 loses packets and slows down", zap.Stringer("address", address),
+			zap.Int("receive", in), zap.Int("send", out), zap.Int("wanted", loop.UDPBuffer),
+			zap.String("remedy", fmt.Sprintf("sysctl -w net.core.rmem_max=%d net.core.wmem_max=%[1]d, and the same in /etc/sysctl.d", loop.UDPBuffer)))
+	})
 }
