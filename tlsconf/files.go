@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,7 +90,7 @@ func (f *files) read(force bool, now time.Time) (changed bool, bad faults) {
 			continue
 		}
 		was.stamp = s
-		certs, digest, l := f.load(path, now)
+		certs, digest, l := f.load(path, was, now)
 		if refused := l.refused(); refused != nil {
 			if was.failed != refused.Error() {
 				was.failed = refused.Error()
@@ -104,11 +105,10 @@ func (f *files) read(force bool, now time.Time) (changed bool, bad faults) {
 			bad = append(bad, l...)
 		}
 	}
-	for path := range f.byPath {
-		if !slices.Contains(paths, path) {
-			delete(f.byPath, path)
-		}
-	}
+	maps.DeleteFunc(f.byPath, func(path string, _ *file) bool {
+		_, found := slices.BinarySearch(paths, path) // as os.ReadDir sorts them
+		return !found
+	})
 	if !slices.Equal(f.order, paths) {
 		f.order, changed = paths, true
 	}
@@ -143,11 +143,14 @@ func (f *files) refused() *[]refusedFile {
 	return &list
 }
 
-// load reads one file anew.
-func (f *files) load(path string, now time.Time) (certs []*tls.Certificate, digest [sha256.Size]byte, bad faults) {
+// load reads one file anew. What is in it as it was is not parsed once more: its certificates are served already.
+func (f *files) load(path string, was *file, now time.Time) (certs []*tls.Certificate, digest [sha256.Size]byte, bad faults) {
 	text, mode, fl := readFile(path)
 	if fl != nil {
 		return nil, digest, faults{fl}
+	}
+	if f.c.Key == "" && !f.tooOpen(mode) && was.failed == "" && len(was.certs) > 0 && sha256.Sum256(text) == was.digest {
+		return was.certs, was.digest, nil
 	}
 	p, fl := parsePEM(path, text)
 	if fl != nil {

@@ -87,9 +87,14 @@ func chainOf(certs []*x509.Certificate, leaf int) []int {
 	chain := []int{leaf}
 	for {
 		child := certs[chain[len(chain)-1]]
-		next := -1
+		next, named := -1, 0
+		for _, c := range certs {
+			if bytes.Equal(child.RawIssuer, c.RawSubject) {
+				named++
+			}
+		}
 		for i, c := range certs {
-			if slices.Contains(chain, i) || !issued(c, child) {
+			if slices.Contains(chain, i) || !(named == 1 && identifies(child, c)) && !issued(c, child) {
 				continue
 			}
 			if next < 0 || selfIssued(certs[next]) && !selfIssued(c) {
@@ -101,6 +106,13 @@ func chainOf(certs []*x509.Certificate, leaf int) []int {
 		}
 		chain = append(chain, next)
 	}
+}
+
+// identifies reports whether child names parent as its issuer, by its subject and by its key (RFC 5280 4.2.1.1). With one such certificate in
+// a file that says as much as the signature, which takes half a millisecond to verify where the issuer's key is on P-384: four of the five
+// seconds that ten thousand files took. It is clients who verify it anyway.
+func identifies(child, parent *x509.Certificate) bool {
+	return bytes.Equal(child.RawIssuer, parent.RawSubject) && len(child.AuthorityKeyId) > 0 && bytes.Equal(child.AuthorityKeyId, parent.SubjectKeyId)
 }
 
 // issued reports whether child bears parent's signature. CheckSignature rather than CheckSignatureFrom: old private CAs

@@ -27,6 +27,15 @@ func TestChainOrder(t *testing.T) {
 		c.IsCA, c.KeyUsage, c.ExtKeyUsage = true, x509.KeyUsageCertSign, nil
 	})
 	// A CA's certificate and a host's, for one key.
+	// Another CA of the same name, and a host of a CA that does not say which key it signs with.
+	heir := mintCA(&mid, "low")
+	nameless := low
+	nameless.cert = new(*low.cert)
+	nameless.cert.SubjectKeyId = nil
+	shy := mint(&nameless, newKey(""), nil, "shy.test")
+	if len(leaf.cert.AuthorityKeyId) == 0 || len(shy.cert.AuthorityKeyId) > 0 {
+		t.Fatal("the keys of issuers are named where they should not be, or the other way round")
+	}
 	double := mint(nil, leaf.key, func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign }, "double")
 	self := mint(nil, newKey(""), nil, "self.test")
 	for _, tt := range []struct {
@@ -42,6 +51,10 @@ func TestChainOrder(t *testing.T) {
 		{"twice the same", []minted{leaf, low, leaf, low}, leaf.key, []minted{leaf, low}, ""},
 		{"self-signed", []minted{self}, self.key, []minted{self}, ""},
 		{"a link is missing", []minted{leaf, mid, root}, leaf.key, []minted{leaf}, "mid is not part of the chain"},
+		{"a CA of the same name", []minted{leaf, heir}, leaf.key, []minted{leaf}, "low is not part of the chain"},
+		{"two CAs of the same name", []minted{leaf, heir, low, mid}, leaf.key, []minted{leaf, low, mid}, "low is not part of the chain"},
+		{"no key is named", []minted{shy, low}, shy.key, []minted{shy, low}, ""},
+		{"no key is named, and a CA of the same name", []minted{shy, heir}, shy.key, []minted{shy}, "low is not part of the chain"},
 		{"a stranger", []minted{leaf, low, other}, leaf.key, []minted{leaf, low}, "other is not part of the chain"},
 		{"cross-signed goes further", []minted{twin, root, cross, other}, twin.key, []minted{twin, cross, other}, ""},
 		{"the key has a CA's certificate too", []minted{double, low, leaf}, leaf.key, []minted{leaf, low}, "double is not part of the chain"},

@@ -239,6 +239,23 @@ func TestWatchSameStamp(t *testing.T) {
 	})
 }
 
+// TestReadAgainKeepsOneCopy: files that were read again and hold what they did are not in memory twice, and what is served stays the same.
+func TestReadAgainKeepsOneCopy(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.test", "b.test"} {
+		mint(nil, newKey(""), nil, name).write(t, dir, name+".pem")
+	}
+	certs := serve(t, &Config{Certificate: dir})
+	certs.Close() // the files are ours from here on
+	was := certs.index.Load()
+	certs.reread(true)
+	mint(nil, newKey(""), nil, "c.test").write(t, dir, "c.test.pem")
+	certs.reread(true)
+	if now := certs.index.Load(); now.sites["a.test"].ec != was.sites["a.test"].ec || now.sites["b.test"].ec != was.sites["b.test"].ec || now.sites["c.test"] == nil {
+		t.Error("what has not changed was parsed again")
+	}
+}
+
 // TestWatchDirectory: files that come are served, files that go are not, bad ones leave the others alone.
 func TestWatchDirectory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
