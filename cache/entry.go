@@ -191,16 +191,16 @@ type resource struct {
 // client that sends it, has only its own variants pushed out.
 const maxVariants = 16
 
-// pick returns the answer to a request with that header, nil when there is none.
-func (r *resource) pick(req *h1.Header) *entry {
+// pick returns the answer to a request with that header, nil when there is none. hidden is the name of a cookie that servers do not see.
+func (r *resource) pick(req *h1.Header, hidden string) *entry {
 	if r == nil {
 		return nil
 	}
 	var near *entry
 	for _, e := range r.variants {
 		switch {
-		case !e.choice.matches(req):
-		case e.choice.language == "" || e.choice.equals(req):
+		case !e.choice.matches(req, hidden):
+		case e.choice.language == "" || e.choice.equals(req, hidden):
 			return e
 		case near == nil:
 			near = e // in the right language, but selected by other words

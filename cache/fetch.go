@@ -48,7 +48,7 @@ func (a *ask) send(f *fill, old *entry, fwd string) error {
 		a.serveStale(old)
 		return nil
 	}
-	q := asked{header: &a.req, rule: a.rule, cookies: cookies, known: known(x), own: x.Own.Len() > 0, background: a.background,
+	q := asked{header: &a.req, rule: a.rule, hidden: a.c.o.Hidden, cookies: cookies, known: known(x), own: x.Own.Len() > 0, background: a.background,
 		elapsed: x.Loop.Now() - began, unix: x.Loop.Unix() / 1000}
 	j := judge(q, r, a.c.c)
 	kept := r.Length > 0 && r.Length <= a.c.c.inMemory() // else it goes past memory, a piece at a time

@@ -47,7 +47,7 @@ func (a *ask) fillWithPart() (f *fill, e *entry, s span, size int64) {
 		if f.key != string(a.key) {
 			continue
 		}
-		if choice, ok := f.promises(); !ok || choice == nil || !choice.matches(&a.req) {
+		if choice, ok := f.promises(); !ok || choice == nil || !choice.matches(&a.req, a.c.o.Hidden) {
 			continue
 		}
 		if e, s, size, ok := f.joinAt(a); ok {

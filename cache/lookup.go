@@ -27,7 +27,7 @@ func (a *ask) run() error {
 	a.setKey()
 	h := &a.x.Req.Header
 	res := a.c.store.get(a.hash, a.key)
-	e := res.pick(h)
+	e := res.pick(h, a.c.o.Hidden)
 	switch {
 	case e == nil:
 		res, e = a.recall(res)
@@ -150,7 +150,7 @@ func (a *ask) fetch(res *resource, old *entry, fwd string) error {
 				return nil
 			}
 		case p == settled:
-			if e := a.c.store.get(a.hash, a.key).pick(h); e != nil {
+			if e := a.c.store.get(a.hash, a.key).pick(h, a.c.o.Hidden); e != nil {
 				if u, _ := a.judge(e); u == useNow && a.ready(e) != nil {
 					a.c.store.Stats.Collapsed.Add(1)
 					a.build(e)
@@ -208,20 +208,20 @@ func (a *ask) enter(res *resource, before *fill) (f *fill, made bool, e *entry) 
 			continue
 		}
 		choice, ok := f.promises()
-		if choice == nil && ok || ok && choice.matches(&a.req) {
+		if choice == nil && ok || ok && choice.matches(&a.req, a.c.o.Hidden) {
 			return f, false, nil
 		}
 		if choice != nil {
 			like = choice
 		}
 	}
-	if e = s.peek(a.hash, string(a.key)).pick(&a.req); e != nil {
+	if e = s.peek(a.hash, string(a.key)).pick(&a.req, a.c.o.Hidden); e != nil {
 		if u, _ := a.judge(e); u == useNow {
 			return nil, false, e
 		}
 	}
 	if f = s.begin(sh, a.hash, a.key); f != nil && like != nil {
-		c := like.of(&a.req)
+		c := like.of(&a.req, a.c.o.Hidden)
 		f.choice = &c
 	}
 	return f, true, nil
@@ -265,7 +265,7 @@ func (a *ask) collapse(f *fill, fwd string) bool {
 	if !ok {
 		return false
 	}
-	if !e.choice.matches(&a.req) || e.validate || e.left(a.now) <= 0 || a.outlawed(e) {
+	if !e.choice.matches(&a.req, a.c.o.Hidden) || e.validate || e.left(a.now) <= 0 || a.outlawed(e) {
 		f.part(a)
 		return false
 	}

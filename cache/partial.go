@@ -46,7 +46,7 @@ func (a *ask) fetchRange(old *entry, fwd string) error {
 		tell(x, fwd, fwdStatus(r.Status), detail("RANGE"))
 		return nil
 	}
-	q := asked{header: &a.req, rule: a.rule, cookies: cookies, known: known(x), own: x.Own.Len() > 0, elapsed: x.Loop.Now() - began, unix: x.Loop.Unix() / 1000}
+	q := asked{header: &a.req, rule: a.rule, hidden: a.c.o.Hidden, cookies: cookies, known: known(x), own: x.Own.Len() > 0, elapsed: x.Loop.Now() - began, unix: x.Loop.Unix() / 1000}
 	j := judge(q, all, a.c.c)
 	if j.gone && old != nil {
 		a.c.store.drop(a.hash, string(a.key), old)

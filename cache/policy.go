@@ -10,12 +10,13 @@ import (
 type asked struct {
 	header     *h1.Header // as it came in
 	rule       *rule
-	cookies    bool  // the server got cookies, other than the one that persistence took out
-	known      bool  // the client has shown a certificate
-	own        bool  // the answer has a part for this client alone
-	background bool  // no client asked
-	elapsed    int64 // milliseconds from sending the request to the answer
-	unix       int64 // the time at which the answer came, in seconds since 1970
+	hidden     string // name of a cookie that the server does not see
+	cookies    bool   // the server got cookies, other than the one that persistence took out
+	known      bool   // the client has shown a certificate
+	own        bool   // the answer has a part for this client alone
+	background bool   // no client asked
+	elapsed    int64  // milliseconds from sending the request to the answer
+	unix       int64  // the time at which the answer came, in seconds since 1970
 }
 
 // judgement is what becomes of an answer.
@@ -70,7 +71,7 @@ func judge(q asked, resp *h1.Response, c *Config) (j judgement) {
 		return j
 	}
 	star, ok := false, false
-	j.choice, star, ok = selectionOf(q.header, h)
+	j.choice, star, ok = selectionOf(q.header, h, q.hidden)
 	var explicit bool
 	j.policy, explicit = freshness(q, resp, &d, targeted)
 	switch {

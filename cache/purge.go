@@ -78,21 +78,21 @@ func (c *Cache) forget(secure bool, host, target []byte) bool {
 
 // answerPurge answers PURGE: it forgets the URL, also the one of the other scheme.
 func (c *Cache) answerPurge(x *h1.Exchange) error {
-	r := &x.Resp
+	r, what := &x.Resp, "REFUSED"
 	r.Status, r.Reason = 403, reasonForbidden
 	if within(c.c.PurgeFrom, x.Peer.Addr()) {
-		r.Status, r.Reason = 404, reasonNotFound
+		r.Status, r.Reason, what = 404, reasonNotFound, "UNKNOWN"
 		one, other := c.forget(true, x.Req.Host, x.Req.Target), c.forget(false, x.Req.Host, x.Req.Target)
 		if one || other {
 			c.store.Stats.Purged.Add(1)
 			if d := c.store.disk.Load(); d != nil {
 				x.Loop.Block(d.settle)
 			}
-			r.Status, r.Reason = 200, reasonOK
+			r.Status, r.Reason, what = 200, reasonOK, "PURGED"
 		}
 	}
 	r.Header.AddString("Content-Length", "0")
-	tell(x, fwdMethod)
+	tell(x, detail(what))
 	return nil
 }
 

@@ -54,15 +54,16 @@ func TestPurgeMethod(t *testing.T) {
 		for _, c := range []struct {
 			peer   string
 			status int
+			said   string
 			hit    bool
 		}{
-			{"192.0.2.1", 403, true},
-			{"127.0.0.1", 200, false},
-			{"127.0.0.1", 404, false},
+			{"192.0.2.1", 403, "REFUSED", true},
+			{"127.0.0.1", 200, "PURGED", false},
+			{"127.0.0.1", 404, "UNKNOWN", false},
 		} {
 			a := r.do(request{text: "PURGE /page?x=1", peer: c.peer})
-			if a.status != c.status {
-				t.Errorf("from %s: %d, want %d", c.peer, a.status, c.status)
+			if a.status != c.status || a.verdict() != "detail="+c.said { // nobody was asked, so it has no fwd
+				t.Errorf("from %s: %d %s, want %d", c.peer, a.status, a.verdict(), c.status)
 			}
 			if a = r.get("/page?x=1\nCache-Control: only-if-cached"); a.hit() != c.hit {
 				t.Errorf("from %s: then %s", c.peer, a.verdict())

@@ -69,7 +69,7 @@ func (a *ask) recall(res *resource) (*resource, *entry) {
 		s.data.Set(a.hash, res)
 	}
 	sh.mu.Unlock()
-	e := res.pick(&a.x.Req.Header)
+	e := res.pick(&a.x.Req.Header, a.c.o.Hidden)
 	if e == nil || e.stored == nil || !a.needs(e) {
 		a.release()
 		return res, e

@@ -56,7 +56,7 @@ func (a *ask) freshen(old *entry, h *h1.Header) *entry {
 	if age := h.Get(h1.Age); age != nil {
 		r.Header.Add("Age", age)
 	}
-	j := judge(asked{header: &a.req, rule: a.rule, known: known(x), background: a.background, unix: unix}, &r, a.c.c)
+	j := judge(asked{header: &a.req, rule: a.rule, hidden: a.c.o.Hidden, known: known(x), background: a.background, unix: unix}, &r, a.c.c)
 	e.policy, e.born = j.policy, a.now-j.age
 	if forbids(h) {
 		j.gone = true

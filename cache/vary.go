@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -23,8 +24,9 @@ type selector struct {
 }
 
 // selectionOf makes the selection of an answer: resp is its header, req that of the request as it came in. star says that Vary
-// holds "*": no other request gets this answer. ok is false for a Vary that cannot be read, which is as good.
-func selectionOf(req, resp *h1.Header) (s selection, star, ok bool) {
+// holds "*": no other request gets this answer. ok is false for a Vary that cannot be read, which is as good. hidden is the name of a cookie that
+// the server did not see, here and in what follows; "": there is none.
+func selectionOf(req, resp *h1.Header, hidden string) (s selection, star, ok bool) {
 	var room [512]byte
 	s.forwarded = string(appendForwarded(room[:0], req))
 	for i := resp.Index(h1.Vary, 0); i >= 0; i = resp.Index(h1.Vary, i+1) {
@@ -39,7 +41,7 @@ func selectionOf(req, resp *h1.Header) (s selection, star, ok bool) {
 				return s, false, false
 			default:
 				f := selector{name: string(name), id: knownSelector(name)}
-				f.value = string(f.appendValue(room[:0], req))
+				f.value = string(f.appendValue(room[:0], req, hidden))
 				s.fields = append(s.fields, f)
 				if strings.EqualFold(f.name, "Accept-Language") {
 					s.language = strings.ToLower(string(resp.GetName("Content-Language")))
@@ -59,10 +61,11 @@ func (s *selection) names(name []byte) bool {
 	return false
 }
 
-// needsClient reports whether the answer was selected by what only the client can send: no request in the background gets the same.
+// needsClient reports whether the answer was selected by what only the client can send: no request in the background gets the same. What was
+// selected by there being none of that, anybody gets.
 func (s *selection) needsClient() bool {
 	for i := range s.fields {
-		if id := s.fields[i].id; id == h1.Cookie || id == h1.Authorization {
+		if f := &s.fields[i]; (f.id == h1.Cookie || f.id == h1.Authorization) && f.value != none {
 			return true
 		}
 	}
@@ -70,14 +73,14 @@ func (s *selection) needsClient() bool {
 }
 
 // matches reports whether a request with that header gets this answer.
-func (s *selection) matches(req *h1.Header) bool {
+func (s *selection) matches(req *h1.Header, hidden string) bool {
 	var room [256]byte
 	if string(appendForwarded(room[:0], req)) != s.forwarded {
 		return false
 	}
 	for i := range s.fields {
 		f := &s.fields[i]
-		if string(f.appendValue(room[:0], req)) != f.value && !s.speaks(f, req) {
+		if string(f.appendValue(room[:0], req, hidden)) != f.value && !s.speaks(f, req) {
 			return false
 		}
 	}
@@ -85,18 +88,18 @@ func (s *selection) matches(req *h1.Header) bool {
 }
 
 // equals reports whether a request has the very values by which this answer was selected.
-func (s *selection) equals(req *h1.Header) bool {
+func (s *selection) equals(req *h1.Header, hidden string) bool {
 	o := *s
 	o.language = ""
-	return o.matches(req)
+	return o.matches(req, hidden)
 }
 
 // of returns the selection that another request makes by the same fields.
-func (s *selection) of(req *h1.Header) selection {
+func (s *selection) of(req *h1.Header, hidden string) selection {
 	var room [512]byte
 	o := selection{forwarded: string(appendForwarded(room[:0], req)), fields: slices.Clone(s.fields)}
 	for i := range o.fields {
-		o.fields[i].value = string(o.fields[i].appendValue(room[:0], req))
+		o.fields[i].value = string(o.fields[i].appendValue(room[:0], req, hidden))
 	}
 	return o
 }
@@ -138,9 +141,12 @@ func knownSelector(name []byte) h1.Name {
 // request can be transformed to those in the second by … adding or removing whitespace, where allowed in the header field's
 // syntax, combining multiple header field lines with the same field name, normalizing both header field values in a way that is
 // known to have identical semantics" (RFC 9111 4.1).
-func (f *selector) appendValue(dst []byte, req *h1.Header) []byte {
-	if f.id == h1.AcceptEncoding {
+func (f *selector) appendValue(dst []byte, req *h1.Header, hidden string) []byte {
+	switch {
+	case f.id == h1.AcceptEncoding:
 		return append(dst, '+', '0'+codingsOf(req))
+	case f.id == h1.Cookie && hidden != "" && simple(req):
+		return appendCookies(dst, req, hidden)
 	}
 	fold := strings.EqualFold(f.name, "Accept-Language")
 	first := true
@@ -158,7 +164,47 @@ func (f *selector) appendValue(dst []byte, req *h1.Header) []byte {
 		dst = appendList(dst, req.Value(i), fold)
 	}
 	if first {
-		dst = append(dst, '-')
+		dst = append(dst, none...)
+	}
+	return dst
+}
+
+// none is the value of a field that is not there.
+const none = "-"
+
+// simple reports whether everybody takes the cookies of a request apart in the same way, at each ";". Where there are quotes, or commas, or
+// the attributes of RFC 2965, it is not sure what of it a server sees.
+func simple(req *h1.Header) bool {
+	for i := req.Index(h1.Cookie, 0); i >= 0; i = req.Index(h1.Cookie, i+1) {
+		if bytes.ContainsAny(req.Value(i), "\"\\,$") {
+			return false
+		}
+	}
+	return true
+}
+
+// appendCookies is appendValue for the cookies but for that one: by which server somebody is served says nothing of what is served.
+func appendCookies(dst []byte, req *h1.Header, hidden string) []byte {
+	start := len(dst)
+	for i := req.Index(h1.Cookie, 0); i >= 0; i = req.Index(h1.Cookie, i+1) {
+		for v, more := req.Value(i), true; more; {
+			var pair []byte
+			pair, v, more = bytes.Cut(v, []byte(";"))
+			pair = trimBlank(pair)
+			name, _, ok := bytes.Cut(pair, []byte("="))
+			if len(pair) == 0 || ok && string(trimBlank(name)) == hidden {
+				continue
+			}
+			if len(dst) == start {
+				dst = append(dst, '+')
+			} else {
+				dst = append(dst, "; "...)
+			}
+			dst = append(dst, pair...)
+		}
+	}
+	if len(dst) == start {
+		dst = append(dst, none...)
 	}
 	return dst
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"gatehouse/backend/h1"
 )
@@ -127,11 +129,11 @@ func FuzzVary(f *testing.F) {
 		}
 		for _, name := range []string{"X", "Accept-Language"} {
 			sel := selector{name: name}
-			once := sel.appendValue(nil, headerOf(name, s))
+			once := sel.appendValue(nil, headerOf(name, s), "")
 			if once[0] != '+' {
 				t.Errorf("%q is taken for an absent field", s)
 			}
-			twice := sel.appendValue(nil, headerOf(name, string(once[1:])))
+			twice := sel.appendValue(nil, headerOf(name, string(once[1:])), "")
 			if string(once) != string(twice) {
 				t.Errorf("%q becomes %q and then %q", s, once, twice)
 			}
@@ -139,6 +141,68 @@ func FuzzVary(f *testing.F) {
 		codingsOf(headerOf("Accept-Encoding", s))
 		if w, ok := weight([]byte(s)); w < 0 || ok && w > 1000 {
 			t.Errorf("%q has the weight %d", s, w)
+		}
+	})
+}
+
+// The balancer's cookie is none that the server sees: answers for all other cookies alike are answers for this client too. Where it is not sure what the
+// server sees of them, they have to be the very same.
+func TestVaryByCookieButTheHiddenOne(t *testing.T) {
+	for _, c := range []struct {
+		stored, asked string
+		hit           bool
+	}{
+		{"S=A", "", true},
+		{"", "S=A", true},
+		{"S=A", "S=B", true},
+		{"S=A; id=1", "id=1; S=B", true},
+		{"S=A; id=1", "id=1", true},
+		{"id=1;S = B ;x=2", "id=1; x=2", true},
+		{"S=A; id=1", "id=2; S=A", false},
+		{"S=A; id=1", "S=A", false},
+		{"S=A", "s=A", false},
+		{"S=A", "S", false}, // that is no cookie of the name
+		{"id=1\nCookie: S=A", "id=1", true},
+		{"id=1; x=2", "id=1\nCookie: x=2", true}, // RFC 9113 8.2.3
+		{`x="a; S=1"`, `x="a; S=2"`, false},
+		{"x=1, S=1", "x=1, S=2", false},
+		{"$Version=1; S=1", "$Version=1; S=2", false},
+		{`x="a"; S=1`, `x="a"; S=1`, true},
+	} {
+		bubble(t, 1, nil, func(r *rig) {
+			r.cache.o.Hidden = "S"
+			line := func(cookies string) string {
+				if cookies == "" {
+					return ""
+				}
+				return "\nCookie: " + cookies
+			}
+			r.answers("HTTP/1.1 200 OK\nCache-Control: max-age=60\nVary: Cookie\n\nhello")
+			r.get("/page" + line(c.stored))
+			if a := r.get("/page" + line(c.asked)); a.hit() != c.hit {
+				t.Errorf("stored for %q, asked with %q: %s, want hit %v", c.stored, c.asked, a.verdict(), c.hit)
+			}
+		})
+	}
+}
+
+// What was made for those without cookies is fetched anew in the background for all of them.
+func TestWhatNoCookieSelectedIsFetchedInTheBackground(t *testing.T) {
+	bubble(t, 1, nil, func(r *rig) {
+		r.cache.o.Hidden = "S"
+		n := 0
+		r.origins(func(x *h1.Exchange) error {
+			n++
+			return reply(x, fmt.Sprintf("HTTP/1.1 200 OK\nCache-Control: max-age=2, stale-while-revalidate=60\nVary: Cookie\n\n%d", n))
+		})
+		r.get("/page\nCookie: S=A")
+		sleep(3 * time.Second)
+		if a := r.get("/page\nCookie: S=B"); !a.hit() || a.body != "1" {
+			t.Errorf("%s %q", a.verdict(), a.body)
+		}
+		synctest.Wait()
+		if a := r.get("/page"); !a.hit() || a.body != "2" {
+			t.Errorf("then %s %q", a.verdict(), a.body)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package house_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -239,4 +240,65 @@ func TestDiskOutlivesReloadAndRestart(t *testing.T) {
 	if o := s.reload(text("")); !o.Done || disk() != nil {
 		t.Errorf("%+v, %+v", o, disk())
 	}
+}
+
+// TestVaryCookieBehindPersistence: an answer that was selected by cookies is given to whoever the server would have given the same, whatever the
+// persistence cookie, and to nobody else.
+func TestVaryCookieBehindPersistence(t *testing.T) {
+	t.Parallel()
+	o := newOrigin(t, func(w *wire) { // which says what it sees
+		for {
+			q, err := w.request()
+			if err != nil {
+				return
+			}
+			seen, _ := field(q.head, "Cookie")
+			body := "[" + seen + "]"
+			fields := "Cache-Control: max-age=60\r\nVary: Cookie\r\n"
+			if strings.HasPrefix(q.target, "/live") {
+				fields = "Cache-Control: no-store\r\n"
+			}
+			if w.send(fmt.Sprintf("HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s", fields, len(body), body)) != nil {
+				return
+			}
+		}
+	})
+	s := newLodge(t, cached("", o))
+	c := s.client("www")
+	hits, parts := 0, []string{"SERVERID=A", "SERVERID=\"A", "id=1", "id=2", "x=\"a; SERVERID=A", "b\"", "SERVERID", "SERVERID = B", "$Path=/", "y=1, SERVERID=A", "", "z"}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 1000 {
+		list := make([]string, 1+random.IntN(3))
+		for i := range list {
+			list[i] = parts[random.IntN(len(parts))]
+		}
+		cookies := strings.Join(list, []string{"; ", ";", ", "}[random.IntN(3)])
+		ask := func(path string) *answer {
+			return c.ask("GET " + path + " HTTP/1.1\r\nHost: a.test\r\nCookie: " + cookies + "\r\n\r\n")
+		}
+		a, live := ask("/page"), ask("/live")
+		if strings.Contains(a.Get("Cache-Status"), "; hit") {
+			hits++
+		}
+		if got, want := pairs(a.body), pairs(live.body); got != want {
+			t.Errorf("Cookie: %s: an answer for %q, the server sees %q, %s", cookies, got, want, a.Get("Cache-Status"))
+		}
+	}
+	if hits < 100 {
+		t.Errorf("%d hits", hits)
+	}
+}
+
+// pairs returns cookies without the white space that means nothing between them.
+func pairs(cookies string) string {
+	if strings.ContainsAny(cookies, "\"\\,$") {
+		return cookies
+	}
+	var list []string
+	for c := range strings.SplitSeq(strings.Trim(cookies, "[]"), ";") {
+		if c = strings.TrimSpace(c); c != "" {
+			list = append(list, c)
+		}
+	}
+	return strings.Join(list, ";")
 }
