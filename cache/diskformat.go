@@ -168,7 +168,9 @@ func readDiskHead(b []byte, epoch, now int64) (h diskHead, err error) {
 	e.validate, e.strict = flags&flagValidate != 0, flags&flagStrict != 0
 	e.status, e.policy.age = int(r.number()), int64(r.number())
 	e.date, e.changed = r.signed(), r.signed()
-	e.reason = []byte(r.text())
+	if reason := r.text(); reason != "" {
+		e.reason = []byte(reason) // else the server spoke HTTP/2, or did not care
+	}
 	h.key = r.text()
 	e.choice.forwarded, e.choice.language = r.text(), r.text()
 	for range r.count() {

@@ -72,8 +72,8 @@ type Request struct {
 // Response is what the server answers, checked and with the hop-by-hop fields taken out.
 type Response struct {
 	Status int
-	Reason []byte
-	Minor  int // minor HTTP/1 version of the server
+	Reason []byte // nil where the server has none to give: it spoke HTTP/2
+	Minor  int    // minor HTTP/1 version of the server
 	Header Header
 	// Length is the length of the content as in Request. A response without content (HEAD, 204, 304) has a nil Body
 	// whatever Length says: to HEAD and with 304 it is the length that GET would have got, -1 if that is unknown.

@@ -28,12 +28,17 @@ func AppendRequest(dst []byte, r *Request) []byte {
 	return dst
 }
 
-// AppendStatusLine appends the status line of r, as HTTP/1.1 (RFC 9110 6.2: a proxy sends its own version).
+// AppendStatusLine appends the status line of r, as HTTP/1.1 (RFC 9110 6.2: a proxy sends its own version). Without a reason phrase, that is with
+// nil, it gets the registered one; one that is empty stays so.
 func AppendStatusLine(dst []byte, r *Response) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendUint(dst, uint64(r.Status), 10)
 	dst = append(dst, ' ')
-	dst = append(dst, r.Reason...)
+	if r.Reason == nil { // of a server that has none to give: HTTP/2 and HTTP/3 leave out the phrase (RFC 9113 8.3.2)
+		dst = append(dst, ReasonPhrase(r.Status)...)
+	} else {
+		dst = append(dst, r.Reason...)
+	}
 	return append(dst, "\r\n"...)
 }
 

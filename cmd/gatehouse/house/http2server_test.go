@@ -248,3 +248,35 @@ func TestHTTP2ServersWebSocket(t *testing.T) {
 		t.Errorf("%q %v", got, err)
 	}
 }
+
+// TestHTTP2ServersAndReasonPhrases: HTTP/1 has a phrase beside the status, which servers of HTTP/2 cannot give. It is the registered one, also
+// from the cache; a server of HTTP/1 says what it likes, or nothing.
+func TestHTTP2ServersAndReasonPhrases(t *testing.T) {
+	h := http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		var status int
+		fmt.Sscanf(q.URL.Path, "/%d", &status)
+		w.WriteHeader(status)
+	})
+	mute := newOrigin(t, say("HTTP/1.1 404 \r\nContent-Length: 0\r\n\r\n"))
+	r := build(t, plan{bind: both, back: speaking(h2origin(t, h, false)), front: `cache = cache.pages
+ route {
+  paths = ["/mute"]
+  backend = backend.mute
+  cache = false
+ }`, more: "cache \"pages\" {}\nbackend \"mute\" {\n server \"A\" \"" + mute.addr + "\" {}\n}\n"})
+	c := r.client()
+	for _, x := range []struct{ path, want string }{
+		{"/200", "HTTP/1.1 200 OK"},
+		{"/200", "HTTP/1.1 200 OK"}, // from the cache
+		{"/404", "HTTP/1.1 404 Not Found"},
+		{"/503", "HTTP/1.1 503 Service Unavailable"},
+		{"/299", "HTTP/1.1 299 "},
+		{"/mute", "HTTP/1.1 404 "},
+	} {
+		a := c.ask("GET " + x.path + " HTTP/1.1\r\nHost: a.test\r\n\r\n")
+		if line, _, _ := strings.Cut(a.head, "\r\n"); line != x.want {
+			t.Errorf("%s: %q, want %q", x.path, line, x.want)
+		}
+	}
+}
