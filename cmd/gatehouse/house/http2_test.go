@@ -3,7 +3,9 @@ package house_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -310,6 +312,38 @@ func TestProtocolsAreNegotiated(t *testing.T) {
 		if resp, _ := do(t, c, req(t, "GET", r.url("/"), nil)); resp.Proto != x.want {
 			t.Errorf("%s: %s, want %s", x.bind, resp.Proto, x.want)
 		}
+	}
+}
+
+// TestProtocolsThatClientsOffer: who names HTTP/1.0 alone is served too, and who offers nothing we speak is told.
+func TestProtocolsThatClientsOffer(t *testing.T) {
+	for _, x := range []struct{ bind, offers, want string }{
+		{"", "h2 http/1.1", "h2"},
+		{"", "http/1.1 h2", "h2"}, // ours counts
+		{"", "http/1.1 http/1.0", "http/1.1"},
+		{"", "http/1.0", "http/1.0"},
+		{`protocols = ["http/1.1"]`, "h2 http/1.0", "http/1.0"},
+		{`protocols = ["http/1.1", "h2"]`, "h2 http/1.1", "http/1.1"},
+		{`protocols = ["h2"]`, "http/1.0", "no application protocol"},
+		{"", "imap", "no application protocol"},
+	} {
+		r := build(t, plan{servers: []*origin{newOrigin(t, nil)}, tls: true, bind: x.bind})
+		c, err := tls.Dial("tcp", r.addr, &tls.Config{ServerName: "a.test", InsecureSkipVerify: true, NextProtos: strings.Fields(x.offers)})
+		if err != nil {
+			if !strings.Contains(err.Error(), x.want) {
+				t.Errorf("%s: %s: %v, want %s", x.bind, x.offers, err, x.want)
+			}
+			continue
+		}
+		if got := c.ConnectionState().NegotiatedProtocol; got != x.want {
+			t.Errorf("%s: %s: %q, want %s", x.bind, x.offers, got, x.want)
+		} else if got != "h2" {
+			fmt.Fprintf(c, "GET / HTTP/1.0\r\nHost: a.test\r\n\r\n")
+			if b, err := io.ReadAll(c); !strings.HasPrefix(string(b), "HTTP/1.1 200 ") {
+				t.Errorf("%s: %s: %q, %v", x.bind, x.offers, b, err)
+			}
+		}
+		c.Close()
 	}
 }
 
