@@ -128,7 +128,7 @@ type Limits struct {
 	Fields int `hcl:"fields,optional" default:"100"`
 	// Body bounds the content of a request; beyond it the answer is 413. 0: no limit.
 	Body int64 `hcl:"body,optional" unit:"bytes"`
-	// MaxStreams bounds the requests under way at once on one connection of HTTP/2; clients know, and wait with further ones.
+	// MaxStreams bounds the requests under way at once on one connection of HTTP/2 or HTTP/3; clients know, and wait with further ones.
 	MaxStreams int `hcl:"max_streams,optional" default:"100"`
 	// PerSource bounds the connections open at once from one address (IPv6: from one /64 network); further ones are
 	// closed at once. 0: no limit.

@@ -69,19 +69,3 @@ func (s *stream) refuseRPC(e *exchange, status int) {
 	e.Note.Status = r.Status
 	s.finishHead(e, at, true)
 }
-
-// refuseRPC sends it.
-func (x *http3Stream) refuseRPC(e *exchange, status int) error {
-	r, to := &e.Resp, x.w.Header()
-	e.refuseRPC(status)
-	clear(to)
-	addFields(to, &r.Header)
-	if v := e.hsts(); v != "" {
-		to.Set("Strict-Transport-Security", v)
-	}
-	e.Note.Status = r.Status
-	e.Note.BytesOut += int64(r.Header.Size())
-	err := x.ask(job{what: jobHead, status: r.Status, patience: lingerTime})
-	x.whole = err == nil
-	return err
-}

@@ -192,6 +192,7 @@ func (s *quicSide) welcome(qc *quic.Conn) {
 	s.alive.Go(func() {
 		defer s.leave(c)
 		server.ServeQUICConn(qc) // its error is how the client ended the connection
+		c.running.Wait()
 	})
 }
 

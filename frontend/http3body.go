@@ -7,7 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"sync"
+	"time"
 
 	"github.com/quic-go/quic-go/http3"
 
@@ -18,12 +18,71 @@ import (
 // http3Piece is how much of the content of a request is read at once, and ahead.
 const http3Piece = 32 << 10
 
+// glance is how long the first bytes of content that nothing announces are waited for. The end of a request without content most often came
+// together with its head.
+const glance = 2 * time.Millisecond
+
+// firstRead is the first piece of content, read ahead.
+type firstRead struct {
+	from io.Reader
+	buf  []byte
+	n    int
+	err  error
+	came chan struct{} // nil: nobody else reads it
+	read bool          // it is here
+}
+
+func (f *firstRead) do() {
+	f.n, f.err = f.from.Read(f.buf)
+	f.read = true
+}
+
+// lookForContent finds out whether content follows: most requests have none, and neither HTTP/1 nor the cache likes content that turns out
+// to be nothing. nil: there is none.
+func (x *http3Stream) lookForContent() *firstRead {
+	r := x.req
+	if r.Method == http.MethodConnect || r.ContentLength == 0 && r.Header.Get("Content-Length") != "" {
+		return nil
+	}
+	f := &firstRead{from: r.Body}
+	switch {
+	case r.ContentLength > 0:
+		return f
+	case r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions || r.Method == http.MethodTrace:
+		// Nothing is lost by waiting: none of these has content that depends on the beginning of its answer.
+		if d := x.room.ln.first().t.Request; d > 0 {
+			x.str.SetReadDeadline(time.Now().Add(d))
+		}
+		f.buf = make([]byte, 64)
+		if f.do(); f.n > 0 {
+			x.str.SetReadDeadline(time.Time{})
+		}
+	default:
+		f.buf, f.came = make([]byte, 1<<10), make(chan struct{})
+		x.q.running.Go(func() {
+			f.do()
+			close(f.came)
+		})
+		t := time.NewTimer(glance)
+		defer t.Stop()
+		select {
+		case <-f.came:
+			f.came = nil
+		case <-t.C:
+			return f
+		}
+	}
+	if f.n == 0 && f.err == io.EOF && len(r.Trailer) == 0 {
+		return nil
+	}
+	return f
+}
+
 // http3Body is the content of a request over HTTP/3 as it comes in, a Body. A goroutine reads a piece, and the next one when that is used.
 type http3Body struct {
 	x    *http3Stream
 	want chan struct{} // the goroutine shall go on
 	quit chan struct{}
-	ends sync.WaitGroup
 
 	// Of the loop:
 	data   []byte // the piece that is here
@@ -38,16 +97,26 @@ type http3Body struct {
 
 func newHTTP3Body(x *http3Stream, first *firstRead) *http3Body {
 	b := &http3Body{x: x, want: make(chan struct{}, 1), quit: make(chan struct{}), credit: h1.Grace.Milliseconds()}
-	b.ends.Go(func() { b.fetch(first) })
+	x.q.running.Go(func() { b.fetch(first) })
 	return b
 }
 
 // fetch is the goroutine.
 func (b *http3Body) fetch(first *firstRead) {
 	l := b.x.room.l
-	<-first.came
+	if first.came != nil {
+		<-first.came
+	}
 	buf, n, err := first.buf, first.n, first.err
-	for {
+	for here := first.read; ; here = false {
+		if !here {
+			if len(buf) < http3Piece {
+				buf = make([]byte, http3Piece)
+			}
+			for n, err = first.from.Read(buf); n == 0 && err == nil; {
+				n, err = first.from.Read(buf)
+			}
+		}
 		l.Post(func() { b.arrived(buf[:n], err) })
 		if err != nil {
 			return
@@ -57,20 +126,13 @@ func (b *http3Body) fetch(first *firstRead) {
 		case <-b.quit:
 			return
 		}
-		if len(buf) < http3Piece {
-			buf = make([]byte, http3Piece)
-		}
-		for n, err = first.from.Read(buf); n == 0 && err == nil; {
-			n, err = first.from.Read(buf)
-		}
 	}
 }
 
-// stop ends the goroutine, and waits for it. No more is read from the stream after that.
+// stop ends the goroutine soon.
 func (b *http3Body) stop() {
 	close(b.quit)
-	b.x.w.SetReadDeadline(longAgo)
-	b.ends.Wait()
+	b.x.str.SetReadDeadline(longAgo)
 }
 
 // arrived takes a piece. On the loop.
@@ -170,7 +232,7 @@ func (b *http3Body) failed() error {
 	// quic-go notices content that is too short, or too long: "A request or response that is defined as having content when it contains a
 	// Content-Length header field … is malformed if the value of the Content-Length header field does not equal the sum of the DATA frame
 	// lengths received." (RFC 9114 4.1.2)
-	if _, reset := errors.AsType[*http3.Error](b.err); !reset && b.x.req.Context().Err() == nil {
+	if _, reset := errors.AsType[*http3.Error](b.err); !reset && !b.x.deaf() {
 		e.Status, e.Err, e.Cause = 0, errLength, 'P'
 		b.x.code = http3.ErrCodeMessageError
 	}

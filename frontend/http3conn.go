@@ -1,11 +1,10 @@
 package frontend
 
 import (
-	"context"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,9 +21,19 @@ type quicConn struct {
 	peer    netip.AddrPort // when it came; a client may move on, and is still the one it was then
 	local   netip.AddrPort
 	session *session
-	active  atomic.Int64 // requests
-	parting atomic.Bool  // it ends when there are none
+	most    int64          // requests at once, as the client was told
+	active  atomic.Int64   // requests
+	running sync.WaitGroup // and the goroutines they have
+	parting atomic.Bool    // it ends when there are none
 	killed  atomic.Bool
+
+	resets resetCount // of the loop
+}
+
+// resetCount counts requests that were reset, since a time.
+type resetCount struct {
+	since int64 // Loop.Now
+	n     int64
 }
 
 type quicConnKey struct{}
@@ -49,7 +58,7 @@ func (s *quicSide) meet(qc *quic.Conn) *quicConn {
 	}
 	s.n.conns.Add(1)
 	l := s.n.loops[int(s.turn.Add(1))%len(s.n.loops)]
-	return &quicConn{s: s, qc: qc, room: s.n.rooms[l.ID], seat: seat{f.Tally, counted}, peer: peer, local: addrOf(qc.LocalAddr()),
+	return &quicConn{s: s, qc: qc, room: s.n.rooms[l.ID], seat: seat{f.Tally, counted}, peer: peer, local: addrOf(qc.LocalAddr()), most: int64(f.maxStreams()),
 		session: v.newSession(qc.ConnectionState().TLS)}
 }
 
@@ -63,14 +72,36 @@ func addrOf(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }
 
-// begin counts a request that begins.
-func (c *quicConn) begin() { c.active.Add(1) }
+// begin counts a request that begins. It reports false when there are too many: quic-go lets a client begin a new one for each that it has reset,
+// whether we have done with that or not.
+func (c *quicConn) begin() bool {
+	if c.active.Add(1) > 2*c.most {
+		c.active.Add(-1)
+		return false
+	}
+	c.running.Add(1)
+	return true
+}
+
+// broken counts a request that was reset, by the client or because it was malformed. A client that does that all the time makes work for
+// nothing ("rapid reset"), and is sent away. On the loop.
+func (c *quicConn) broken() {
+	r, now := &c.resets, c.room.l.Now()
+	if now-r.since >= abuseTime {
+		*r = resetCount{since: now}
+	}
+	if r.n++; r.n == 2*c.most+1 {
+		c.s.n.first().Stats.Bad.Add(1)
+		go c.qc.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeExcessiveLoad), "too many requests were reset")
+	}
+}
 
 // end counts one that has ended.
 func (c *quicConn) end() {
 	if c.active.Add(-1) == 0 && c.parting.Load() {
 		c.rest()
 	}
+	c.running.Done()
 }
 
 // part lets the connection end with its last request.
@@ -95,18 +126,4 @@ func (c *quicConn) rest() {
 func (c *quicConn) kill() {
 	c.killed.Store(true)
 	c.qc.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeInternalError), "")
-}
-
-// serveHTTP3 serves a request (http.Handler). It returns when the request has ended.
-func serveHTTP3(w http.ResponseWriter, r *http.Request) {
-	c, ok := r.Context().Value(quicConnKey{}).(*quicConn)
-	if !ok || c == nil {
-		panic(http.ErrAbortHandler)
-	}
-	c.begin()
-	defer c.end()
-	x := newHTTP3Stream(c, w, r)
-	stop := context.AfterFunc(r.Context(), x.gone)
-	defer stop()
-	x.serve()
 }

@@ -46,7 +46,10 @@ func (x *http3Stream) read(q *h1.Request, lim *h1.ParseLimits) error {
 		return usual
 	}
 	// A map has no order. One that is always the same spares servers and their logs surprises.
-	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+	var room [32]string
+	names := slices.AppendSeq(room[:0], maps.Keys(r.Header))
+	slices.Sort(names)
+	for _, name := range names {
 		for _, value := range r.Header[name] {
 			size += len(name) + len(value) + len(": \r\n")
 			fields++

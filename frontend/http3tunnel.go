@@ -21,19 +21,22 @@ func (x *http3Stream) tunnel(e *exchange, f *Frontend) {
 	}
 	h := &e.Resp.Header
 	h.DelName("Sec-WebSocket-Accept")
-	size := x.setHead(e)
-	delete(x.w.Header(), "Content-Type")
 	e.Note.Status = e.Resp.Status
-	x.taken = true
-	if err := x.ask(job{what: jobTake, status: 200, patience: f.t.Client}); err != nil {
+	e.Resp.Status = 200
+	b := x.appendHead(e.Loop.Small(), e)
+	x.headed = true
+	err := x.write(e, b, nil, f.t.Client)
+	e.Loop.PutSmall(b)
+	if err != nil {
 		e.fail(err)
 		return
 	}
-	nc := &http3Pipe{s: x.hold, local: x.q.qc.LocalAddr(), remote: x.q.qc.RemoteAddr()}
+	x.taken = true
+	nc := &http3Pipe{s: x.str, raw: x.raw, local: x.q.qc.LocalAddr(), remote: x.q.qc.RemoteAddr()}
 	client := h1.NewConn(x.room.l.Adapt(nc, x.local, x.peer), nil, h1.ByClient)
 	up, down, side, err := h1.Tunnel(client, server, f.t.Tunnel)
 	e.Note.BytesIn += up
-	e.Note.BytesOut += size + down
+	e.Note.BytesOut += down
 	if err != nil {
 		e.fail(&h1.Error{Side: side, Err: err, State: 'D'})
 	}
@@ -43,17 +46,30 @@ func (x *http3Stream) tunnel(e *exchange, f *Frontend) {
 // http3Pipe is a stream as a net.Conn.
 type http3Pipe struct {
 	s             *http3.Stream
+	raw           *quic.Stream
+	frame         []byte
 	local, remote net.Addr
 	ended         atomic.Bool // this side has, in good order
 }
 
 func (p *http3Pipe) Read(b []byte) (int, error)         { return p.s.Read(b) }
-func (p *http3Pipe) Write(b []byte) (int, error)        { return p.s.Write(b) }
 func (p *http3Pipe) LocalAddr() net.Addr                { return p.local }
 func (p *http3Pipe) RemoteAddr() net.Addr               { return p.remote }
 func (p *http3Pipe) SetDeadline(t time.Time) error      { return p.s.SetDeadline(t) }
 func (p *http3Pipe) SetReadDeadline(t time.Time) error  { return p.s.SetReadDeadline(t) }
 func (p *http3Pipe) SetWriteDeadline(t time.Time) error { return p.s.SetWriteDeadline(t) }
+
+// Write sends a DATA frame.
+func (p *http3Pipe) Write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	p.frame = appendContentHead(p.frame[:0], len(b))
+	if _, err := p.raw.Write(p.frame); err != nil {
+		return 0, err
+	}
+	return p.raw.Write(b)
+}
 
 // CloseWrite ends this side.
 func (p *http3Pipe) CloseWrite() error {
