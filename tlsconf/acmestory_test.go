@@ -178,7 +178,7 @@ func TestTwoInstancesOnOneStorage(t *testing.T) {
 	ca, cb := a.block("one."+d), b.block("one."+d)
 	cb.ACME.HTTPPort, cb.ACME.TLSPort = port(b.http), port(b.tls)
 	// The CA comes to a, whoever asks. So that has to be up when b does.
-	b.keeper()
+	b.keeper(func(k *Keeper) { k.pace.tend = func(time.Duration) time.Duration { return 50 * time.Millisecond } })
 	ca.Keeper = a.keeper()
 	certs, err := New(context.Background(), ca, a.log)
 	if err != nil {
@@ -210,6 +210,16 @@ func TestTwoInstancesOnOneStorage(t *testing.T) {
 		s, err := a.shake("one." + d)
 		return err == nil && !s.PeerCertificates[0].Equal(sa.PeerCertificates[0])
 	})
+	b.await("the other one serves it too", func() bool {
+		s, err := b.shake("one." + d)
+		return err == nil && !s.PeerCertificates[0].Equal(sb.PeerCertificates[0])
+	})
+	if m := b.of("one." + d); m.State != "valid" || m.Last != nil || a.ca.Orders() != 2 {
+		t.Errorf("%+v, %d orders", m, a.ca.Orders())
+	}
+	if _, ok := b.logged("one." + d + " that another instance has obtained"); !ok {
+		t.Error("nobody was told")
+	}
 }
 
 // TestChallengeOfAnotherInstance is answered from the storage, and only for names somebody is in charge of.
