@@ -49,6 +49,7 @@ type Keeper struct {
 	tending   bool              // renewals are being looked for
 	tendNext  time.Time         // when they are next
 	tendEvery time.Duration
+	tendRest  time.Time // before which they are not looked for again, whatever happens
 	closed    bool
 }
 
@@ -197,6 +198,9 @@ func (k *Keeper) dispatch(now time.Time) time.Time {
 	defer k.mu.Unlock()
 	next := now.Add(time.Hour)
 	for _, x := range k.charges {
+		if k.busy >= most {
+			break // whoever is ready next wakes us; with thousands of names, most looks end here
+		}
 		if x.want == nothing || x.busy || x.want != adopt && !x.policy.reachable() {
 			continue
 		}
@@ -205,9 +209,6 @@ func (k *Keeper) dispatch(now time.Time) time.Time {
 				next = x.due
 			}
 			continue
-		}
-		if k.busy >= most {
-			continue // whoever is ready next wakes us
 		}
 		k.busy++
 		x.busy = true

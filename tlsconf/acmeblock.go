@@ -174,11 +174,24 @@ func (a *acmeBlock) attend(ctx context.Context) {
 		case <-timer.C:
 			timer.Reset(leafRenew)
 		}
-		if err := a.compose(time.Now()); err != nil {
+		began := time.Now()
+		if err := a.compose(began); err != nil {
 			a.c.log.Error("certificates not renewed", zap.Error(err))
+		}
+		// With thousands of names an index takes ten milliseconds, and at the start each of them is a change of its own.
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(min(indexRest*time.Since(began), indexRestMax)):
 		}
 	}
 }
+
+// Between two indexes there are so many times as long as the last one took, so that they take no more than a twentieth of a processor.
+const (
+	indexRest    = 20
+	indexRestMax = 2 * time.Second
+)
 
 // Manage begins to obtain and renew the certificates of an acme block, in the place of the configuration before, if there was one. CAs find
 // this machine at r. It may be called again when the addresses have changed. Exports are written

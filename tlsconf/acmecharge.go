@@ -23,8 +23,7 @@ type charge struct {
 	counts   counts
 	last     *Failure // nil after a success
 	success  time.Time
-	told     life      // of the certificate, as the log has been told
-	stored   time.Time // when the stored certificate was written, as it was seen last
+	told     life // of the certificate, as the log has been told
 }
 
 // want is what is to be done for a name.
@@ -86,7 +85,7 @@ func (k *Keeper) adopt(ctx context.Context, p *policy, host string) error {
 		}
 	}
 	k.cache.Remove(old)
-	k.serve(host, k.served(p, host, c))
+	k.serve(host, k.served(have.issuer, host, c))
 	return nil
 }
 
@@ -119,6 +118,9 @@ func (k *Keeper) done(x *charge, p *policy, issued bool, err error, cut bool) {
 	case err == nil:
 		x.failures, x.last, x.want = 0, nil, nothing
 		k.tendNext = now // it may be due
+		if k.tendRest.After(now) {
+			k.tendNext = k.tendRest
+		}
 		if issued {
 			x.counts.Obtained++
 			x.success = now

@@ -22,14 +22,17 @@ type servedCert struct {
 // newer reports whether o was issued after c.
 func (c *servedCert) newer(o *servedCert) bool { return o.Leaf.NotBefore.After(c.Leaf.NotBefore) }
 
-// served makes a servedCert of one in certmagic's cache.
-func (k *Keeper) served(p *policy, host string, c certmagic.Certificate) *servedCert {
-	s := &servedCert{Certificate: &c.Certificate, issuer: p.issuers[0]}
+// served makes a servedCert of one in certmagic's cache, which a CA has issued for host.
+func (k *Keeper) served(issuer, host string, c certmagic.Certificate) *servedCert {
+	return &servedCert{Certificate: &c.Certificate, issuer: issuer, file: k.file(issuer, host)}
+}
+
+// issuerOf returns the CA that has issued what is stored for host.
+func (k *Keeper) issuerOf(p *policy, host string) string {
 	if o, err := loadStored(k.ctx, k.storage, p.issuers, host); err == nil {
-		s.issuer = o.issuer
+		return o.issuer
 	}
-	s.file = k.file(s.issuer, host)
-	return s
+	return p.issuers[0]
 }
 
 // file returns where the certificate that a CA has issued for a host is stored.
@@ -69,7 +72,6 @@ func (k *Keeper) tend() {
 	}
 	k.mu.Unlock()
 	for _, host := range hosts {
-		k.takeOver(host, now)
 		k.refresh(host, now)
 	}
 	k.mu.Lock()
@@ -78,7 +80,9 @@ func (k *Keeper) tend() {
 	if every == 0 {
 		every = tendPace(time.Hour * 24)
 	}
-	k.tendNext = time.Now().Add(every)
+	done := time.Now()
+	k.tendNext = done.Add(every)
+	k.tendRest = done.Add(min(indexRest*done.Sub(now), every)) // at the start, each of thousands of names calls for it
 	k.mu.Unlock()
 	k.wake()
 }
@@ -115,7 +119,7 @@ func (k *Keeper) refresh(host string, now time.Time) {
 	switch {
 	case best != nil && best.Leaf.NotBefore.After(was.Leaf.NotBefore),
 		best != nil && best.Leaf.Equal(was.Leaf) && !bytes.Equal(best.OCSPStaple, was.OCSPStaple):
-		k.serve(host, k.served(p, host, *best))
+		k.serve(host, k.served(k.issuerOf(p, host), host, *best))
 	case tell:
 		k.log.Warn(fmt.Sprintf("the certificate for %s %s, on %s, and no other one has been obtained", host, l, was.Leaf.NotAfter.Format(time.DateTime)))
 	}

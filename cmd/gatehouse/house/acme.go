@@ -105,9 +105,11 @@ func (g *generation) challenge() func(l *loop.Loop, host, path string) (string, 
 
 // certifiedHosts returns the hosts that the certificates of a block are for: those of the frontends that use it, and its own.
 func certifiedHosts(f *config.File, c *tlsconf.Config) (hosts []string) {
+	seen := map[string]bool{"*": true}
 	for _, host := range append(hostsOf(f, c.Name), c.Hosts...) {
 		host = strings.ToLower(strings.TrimSuffix(host, "."))
-		if host != "*" && !slices.Contains(hosts, host) {
+		if !seen[host] {
+			seen[host] = true
 			hosts = append(hosts, host)
 		}
 	}
