@@ -23,7 +23,8 @@ type charge struct {
 	counts   counts
 	last     *Failure // nil after a success
 	success  time.Time
-	told     life // of the certificate, as the log has been told
+	told     life      // of the certificate, as the log has been told
+	stored   time.Time // when the stored certificate was written, as it was seen last
 }
 
 // want is what is to be done for a name.

@@ -72,6 +72,7 @@ func (k *Keeper) tend() {
 	}
 	k.mu.Unlock()
 	for _, host := range hosts {
+		k.takeOver(host, now)
 		k.refresh(host, now)
 	}
 	k.mu.Lock()
