@@ -26,13 +26,17 @@ func (a *ask) send(f *fill, old *entry, fwd string) error {
 		if f != nil {
 			f.end(a.loop, failed, err)
 		}
-		if !blames(err, h1.ByClient) && a.stands(old, false) {
-			a.serveStale(old)
-			return nil
+		if !blames(err, h1.ByClient) {
+			a.inTrouble(false)
+			if a.stands(old, false) {
+				a.serveStale(old)
+				return nil
+			}
 		}
 		return err
 	}
 	r := &x.Resp
+	a.answered(r.Status)
 	switch {
 	case r.Status == 304 && validating:
 		ended = true

@@ -85,7 +85,7 @@ func (a *ask) judge(e *entry) (use, string) {
 		return useNot, fwdStale
 	case left > 0:
 		return useNow, ""
-	case -left < e.staleRevalidate:
+	case -left < e.staleRevalidate || a.excused(e):
 		return useStale, fwdStale
 	}
 	return useNot, fwdStale

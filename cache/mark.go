@@ -15,8 +15,11 @@ const (
 )
 
 // set marks a key. now is in milliseconds of the store's clock.
-func (m *marks) set(hash uint64, now int64) {
-	until := uint64(now/second+markTime) & timeMask
+func (m *marks) set(hash uint64, now int64) { m.setFor(hash, now, markTime) }
+
+// setFor marks a key for that many seconds, markTime at most.
+func (m *marks) setFor(hash uint64, now, seconds int64) {
+	until := uint64(now/second+seconds) & timeMask
 	m.table[hash%markCount].Store(hash&^timeMask | until)
 }
 

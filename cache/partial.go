@@ -24,13 +24,17 @@ func (a *ask) fetchRange(old *entry, fwd string) error {
 	cookies, err := a.roundTrip(false)
 	a.tick()
 	if err != nil {
-		if !blames(err, h1.ByClient) && a.stands(old, false) {
-			a.serveStale(old)
-			return nil
+		if !blames(err, h1.ByClient) {
+			a.inTrouble(false)
+			if a.stands(old, false) {
+				a.serveStale(old)
+				return nil
+			}
 		}
 		return err
 	}
 	r := &x.Resp
+	a.answered(r.Status)
 	switch {
 	case r.Status == 304 && validating:
 		return a.validated(nil, old, fwd)
