@@ -20,6 +20,7 @@ type compressor struct {
 	kinds  []string // "text/", of "text/*"
 	of     [codings]*encoders
 	copies *copies
+	stats  *CompressStats
 	under  atomic.Int64                 // bytes that encoders under way take
 	most   int64                        // bound of that
 	rooms  atomic.Pointer[[]*pressRoom] // by Loop.ID
@@ -32,12 +33,12 @@ type pressRoom struct {
 	press press
 }
 
-// newCompressor makes the block work; nil when there is none. Loops are numbered from 0.
-func newCompressor(c *Compress) *compressor {
+// newCompressor makes the block work, and count in stats; nil when there is none. Loops are numbered from 0.
+func newCompressor(c *Compress, stats *CompressStats) *compressor {
 	if c == nil {
 		return nil
 	}
-	k := &compressor{c: c, copies: newCopies(c.Memory / 4), most: c.Memory - c.Memory/4}
+	k := &compressor{c: c, stats: stats, copies: newCopies(c.Memory / 4), most: c.Memory - c.Memory/4}
 	for _, t := range c.Types {
 		t = strings.ToLower(t)
 		if kind, ok := strings.CutSuffix(t, "*"); ok {
@@ -90,23 +91,33 @@ func (k *compressor) apply(x *h1.Exchange) {
 		k.agree(x)
 		return
 	}
-	if !k.suits(x) {
+	if why := k.unsuited(x); why != SkipNone {
+		k.skip(x, why)
 		return
 	}
 	addVary(h)
 	coding := choose(&x.Req.Header, k.c.Algorithms)
-	// HTTP/1.0 knows no chunks, and its programs seldom know codings.
-	if coding == Plain || x.Req.Minor == 0 || !k.c.Private && private(x) {
+	why := SkipNone
+	switch {
+	case coding == Plain || x.Req.Minor == 0: // HTTP/1.0 knows no chunks, and its programs seldom know codings
+		why = SkipClient
+	case !k.c.Private && private(x):
+		why = SkipPrivate
+	}
+	if why != SkipNone {
+		k.skip(x, why)
 		return
 	}
 	if r.Body == nil { // HEAD: "the same header fields … as if the request method were GET" (RFC 9110 9.3.2)
 		k.announce(r, coding)
 		return
 	}
-	b := k.body(x, coding)
+	b, why := k.body(x, coding)
 	if b == nil {
+		k.skip(x, why)
 		return
 	}
+	k.stats.Answers[coding].Add(1)
 	k.announce(r, coding)
 	if b.copy != nil {
 		r.Length = int64(len(b.copy))
@@ -116,33 +127,43 @@ func (k *compressor) apply(x *h1.Exchange) {
 	r.Body = b
 }
 
-// body returns the compressed content, nil where it goes out as it is.
-func (k *compressor) body(x *h1.Exchange, coding Coding) *pressed {
+// skip counts an answer that goes out as it is.
+func (k *compressor) skip(x *h1.Exchange, why Skip) {
+	if string(x.Req.Method) != "HEAD" {
+		k.stats.Skipped[why].Add(1)
+	}
+}
+
+// body returns the compressed content, nil where it goes out as it is, and why.
+func (k *compressor) body(x *h1.Exchange, coding Coding) (*pressed, Skip) {
 	r, l := &x.Resp, x.Loop
 	e := k.of[coding]
 	if s, ok := r.Body.(interface{ Stored() [][]byte }); ok {
 		if content := s.Stored(); len(content) > 0 {
 			c, kept := k.copyOf(l, content, r.Length, coding)
 			if kept && c == nil {
-				return nil // it does not get smaller
+				return nil, SkipIncompressible
 			}
 			if kept {
 				r.Body.Close()
 				b := k.take(l)
 				b.copy = c
-				return b
+				k.stats.Copies.Add(1)
+				k.stats.gave(int(r.Length))
+				k.stats.got(len(c))
+				return b, SkipNone
 			}
 		}
 	}
 	if !k.reserve(e) {
-		return nil
+		return nil, SkipMemory
 	}
 	b := k.take(l)
-	b.of, b.enc, b.body = e, e.take(), r.Body
+	b.of, b.enc, b.body, b.stats = e, e.take(), r.Body, k.stats
 	// A length that is known in advance is that of something ready-made: it pauses because the network does. Otherwise what is here may
 	// be all there is for a while.
 	b.eager = r.Length < 0
-	return b
+	return b, SkipNone
 }
 
 // reserve takes the memory of an encoder, and reports whether there is any.

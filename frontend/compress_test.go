@@ -176,7 +176,8 @@ func TestWhatIsCompressed(t *testing.T) {
 		{"private", story{request: anyClient, response: aText + "\nCache-Control: max-age=60, private"}, false, true},
 		{"fields that are private", story{request: anyClient, response: aText + "\nCache-Control: private=\"x-user\""}, false, true},
 		{"with a cookie of the server's", story{request: anyClient, response: aText + "\nSet-Cookie: a=1"}, false, true},
-		{"with a part for this client", story{request: anyClient, response: aText, own: "Set-Cookie: SERVERID=A"}, false, true},
+		{"with a persistence cookie, of which the server knows nothing", story{request: anyClient, response: aText, own: "Set-Cookie: SERVERID=A\nCache-Control: private"}, true, true},
+		{"with both", story{request: anyClient, response: aText + "\nSet-Cookie: a=1", own: "Set-Cookie: SERVERID=A"}, false, true},
 		{"to a client with cookies", story{request: anyClient + "\nCookie: a=1", response: aText}, false, true},
 		{"to a client with cookies, for everybody", story{request: anyClient + "\nCookie: a=1", response: aText + "\nCache-Control: public"}, true, true},
 		{"to a client with cookies, to be kept", story{request: anyClient + "\nCookie: a=1", response: aText + "\nCache-Control: max-age=600"}, true, true},
@@ -190,7 +191,7 @@ func TestWhatIsCompressed(t *testing.T) {
 		{"to a client with credentials, for everybody", story{request: anyClient + "\nAuthorization: Basic eA==", response: aText + "\nCache-Control: s-maxage=600"}, true, true},
 	} {
 		inLoop(t, func(l *loop.Loop) {
-			k := newCompressor(usual())
+			k := newCompressor(usual(), &CompressStats{})
 			x := c.s.exchange(l, nil)
 			before := x.Resp.Length
 			k.apply(x)
@@ -234,7 +235,7 @@ func TestClientCertificateIsACredential(t *testing.T) {
 		inLoop(t, func(l *loop.Loop) {
 			x := story{request: anyClient, response: aText + "\nCache-Control: " + control}.exchange(l, nil)
 			x.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{}}}
-			newCompressor(usual()).apply(x)
+			newCompressor(usual(), &CompressStats{}).apply(x)
 			if got := string(x.Resp.Header.Get(h1.ContentEncoding)); got != want {
 				t.Errorf("%s: Content-Encoding %q", control, got)
 			}
@@ -248,7 +249,7 @@ func TestPrivateIsCompressedWhereAsked(t *testing.T) {
 		c := usual()
 		c.Private = true
 		x := story{request: anyClient + "\nCookie: a=1", response: aText + "\nSet-Cookie: a=2\nCache-Control: private", own: "Set-Cookie: S=1"}.exchange(l, nil)
-		newCompressor(c).apply(x)
+		newCompressor(c, &CompressStats{}).apply(x)
 		if got := string(x.Resp.Header.Get(h1.ContentEncoding)); got != "gzip" {
 			t.Errorf("Content-Encoding %q", got)
 		}
@@ -259,7 +260,7 @@ func TestPrivateIsCompressedWhereAsked(t *testing.T) {
 // TestHeadOfCompressed: what said something about the very bytes says it no more.
 func TestHeadOfCompressed(t *testing.T) {
 	inLoop(t, func(l *loop.Loop) {
-		k := newCompressor(usual())
+		k := newCompressor(usual(), &CompressStats{})
 		x := story{request: "Accept-Encoding: br", response: aText + "\nETag: \"v1\"\nAccept-Ranges: bytes\nContent-MD5: x\nRepr-Digest: sha-256=:x:\nLast-Modified: x"}.exchange(l, nil)
 		k.apply(x)
 		var b []byte
@@ -297,7 +298,7 @@ func TestNotModified(t *testing.T) {
 	} {
 		inLoop(t, func(l *loop.Loop) {
 			x := story{request: anyClient + "\nIf-None-Match: " + c.has, status: 304, length: -1, response: "ETag: " + c.tag}.exchange(l, nil)
-			newCompressor(usual()).apply(x)
+			newCompressor(usual(), &CompressStats{}).apply(x)
 			if got := string(x.Resp.Header.Get(h1.ETag)); got != c.want || x.Resp.Header.Has(h1.ContentEncoding) {
 				t.Errorf("%s has %s: %s, want %s", c.tag, c.has, got, c.want)
 			}
@@ -344,7 +345,7 @@ func (s *source) Close()              { s.closed = true }
 func TestEventsArriveAtOnce(t *testing.T) {
 	for _, coding := range everyCoding {
 		inLoop(t, func(l *loop.Loop) {
-			k := newCompressor(usual())
+			k := newCompressor(usual(), &CompressStats{})
 			src := &source{l: l}
 			x := story{request: "Accept-Encoding: " + coding.String(), response: "Content-Type: text/event-stream", length: -1}.exchange(l, src)
 			k.apply(x)
@@ -384,7 +385,7 @@ func TestEventsArriveAtOnce(t *testing.T) {
 func TestTrailersPass(t *testing.T) {
 	for _, coding := range everyCoding {
 		inLoop(t, func(l *loop.Loop) {
-			k := newCompressor(usual())
+			k := newCompressor(usual(), &CompressStats{})
 			src := &source{l: l, end: io.EOF, trailer: &h1.Header{}}
 			src.trailer.AddString("X-Sum", "1")
 			src.send([]byte("hello")...)
@@ -419,7 +420,7 @@ func TestNothingIsLostBetweenTurns(t *testing.T) {
 	for _, coding := range everyCoding {
 		for _, length := range []int64{-1, int64(len(text))} {
 			inLoop(t, func(l *loop.Loop) {
-				k := newCompressor(usual())
+				k := newCompressor(usual(), &CompressStats{})
 				src := &source{l: l}
 				src.send(bytes.Clone(text[:150_000])...) // more than one turn does
 				x := story{request: "Accept-Encoding: " + coding.String(), response: aText, length: length}.exchange(l, src)
@@ -451,7 +452,7 @@ func TestEncodersAreBounded(t *testing.T) {
 	inLoop(t, func(l *loop.Loop) {
 		c := usual()
 		c.Memory = 8 << 20 // of which 6 are for encoders
-		k := newCompressor(c)
+		k := newCompressor(c, &CompressStats{})
 		var open []h1.Body
 		compressed := 0
 		for range 10 {
@@ -492,7 +493,7 @@ func TestHitsAreCompressedOnce(t *testing.T) {
 	content := [][]byte{text[:65536], text[65536:]}
 	for _, coding := range everyCoding {
 		synctest.Test(t, func(t *testing.T) {
-			k := newCompressor(usual())
+			k := newCompressor(usual(), &CompressStats{})
 			var made sync.Map
 			var wg sync.WaitGroup
 			var loops []*loop.Loop
@@ -555,7 +556,7 @@ func noise(n int) []byte {
 func TestIncompressibleHits(t *testing.T) {
 	noise := noise(20_000)
 	inLoop(t, func(l *loop.Loop) {
-		k := newCompressor(usual())
+		k := newCompressor(usual(), &CompressStats{})
 		for range 3 {
 			closed := 0
 			body := &stored{chunks: chunks{list: [][]byte{noise}}, content: [][]byte{noise}, closed: &closed}
@@ -579,7 +580,7 @@ func TestHitOfACopyAllocatesNothing(t *testing.T) {
 	text := bytes.Repeat([]byte("what is here more than once\n"), 1000)
 	content := [][]byte{text}
 	inLoop(t, func(l *loop.Loop) {
-		k := newCompressor(usual())
+		k := newCompressor(usual(), &CompressStats{})
 		closed := 0
 		body := &stored{content: content, closed: &closed}
 		x := story{request: "Accept-Encoding: gzip, br, zstd", response: aText, length: int64(len(text))}.exchange(l, body)
@@ -602,7 +603,7 @@ func TestHitOfACopyAllocatesNothing(t *testing.T) {
 
 // TestLoopsShareNoRoom: what a loop compresses with is its own, however many loops there are.
 func TestLoopsShareNoRoom(t *testing.T) {
-	k := newCompressor(usual())
+	k := newCompressor(usual(), &CompressStats{})
 	seen := map[*pressRoom]int{}
 	for _, id := range []int{0, 6, 70, 6 + 128, 0, 70} {
 		l := loop.NewMem(id)
@@ -626,7 +627,7 @@ func FuzzCompress(f *testing.F) {
 	// One loop and one compressor for all: an encoder that was used before must not show it.
 	l := loop.NewMem(0)
 	f.Cleanup(l.Stop)
-	k := newCompressor(usual())
+	k := newCompressor(usual(), &CompressStats{})
 	f.Fuzz(func(t *testing.T, text []byte, seed uint64, which uint8) {
 		coding := everyCoding[int(which)%len(everyCoding)]
 		rnd := rand.New(rand.NewPCG(seed, 0))

@@ -25,7 +25,9 @@ type Compress struct {
 	// Private also compresses answers for one client alone. Without it they go out as they are: where a page holds both a secret and
 	// something an attacker can put there, its compressed length tells the secret bit by bit (BREACH). Private is what says so
 	// (Cache-Control), what sets a cookie, and the answer to a request with cookies or credentials, unless it came from the cache or says
-	// by its Cache-Control that a shared cache might keep it ("public", "max-age=600").
+	// by its Cache-Control that a shared cache might keep it ("public", "max-age=600"). The persistence cookie does not count, neither when it
+	// is given nor, where servers do not get to see it, when it comes back: nothing in a page depends on it. Switch it on where pages hold no
+	// secrets such as tokens against forged requests, or where nothing of a request is repeated in them.
 	Private bool `hcl:"private,optional"`
 
 	// Memory bounds what compressing takes. A quarter of it keeps compressed copies of answers from the cache, which so are compressed once and

@@ -8,25 +8,30 @@ import (
 	"gatehouse/backend/h1"
 )
 
-// suits reports whether the response is one that is compressed for clients that take it so, whoever asks.
-func (k *compressor) suits(x *h1.Exchange) bool {
+// unsuited says why the response is none that is compressed for clients that take it so, whoever asks: SkipNone where it is one.
+func (k *compressor) unsuited(x *h1.Exchange) Skip {
 	r := &x.Resp
 	h := &r.Header
 	switch {
 	case r.Tunnel != nil || r.Status < 200 || r.Status == 204 || r.Status == 205 || r.Status == 206 || r.Status == 226:
-		return false
-	case r.Body == nil && string(x.Req.Method) != "HEAD":
-		return false
-	case r.Length >= 0 && r.Length < max(k.c.MinSize, 1):
-		return false
-	case h.Has(h1.ContentEncoding) || h.Has(h1.ContentRange):
-		return false
+		return SkipEmpty
+	case r.Body == nil && string(x.Req.Method) != "HEAD" || r.Length == 0:
+		return SkipEmpty
+	case r.Length > 0 && r.Length < k.c.MinSize:
+		return SkipSmall
+	case h.Has(h1.ContentRange):
+		return SkipEmpty
+	case h.Has(h1.ContentEncoding):
+		return SkipEncoded
 	case !k.takes(h.Get(h1.ContentType)):
-		return false
+		return SkipType
 	}
 	// "A proxy MUST NOT transform the content … of a message that contains a no-transform cache directive" (RFC 9110 7.7). In a
 	// request it "indicates that the client is asking for intermediaries to avoid transforming the content" (RFC 9111 5.2.1.6).
-	return !h.HasToken(h1.CacheControl, "no-transform") && !x.Req.Header.HasToken(h1.CacheControl, "no-transform")
+	if h.HasToken(h1.CacheControl, "no-transform") || x.Req.Header.HasToken(h1.CacheControl, "no-transform") {
+		return SkipNoTransform
+	}
+	return SkipNone
 }
 
 // takes reports whether content of that Content-Type is compressed.
@@ -55,11 +60,11 @@ func (k *compressor) takes(v []byte) bool {
 	return false
 }
 
-// private reports whether the response may be for this client alone, as a shared cache would see it. It looks at the request as the
-// server got it: a persistence cookie that it was not shown makes nothing private.
+// private reports whether the content may be for this client alone. It looks at the request as the server got it, and at the response as the
+// server sent it: a persistence cookie that it was not shown, and one that it knows nothing of, make nothing private.
 func private(x *h1.Exchange) bool {
 	h := &x.Resp.Header
-	if x.Own.Len() > 0 || h.Has(h1.SetCookie) {
+	if h.Has(h1.SetCookie) {
 		return true
 	}
 	// What the cache gives or takes is for everybody; it has judged that.

@@ -110,7 +110,7 @@ func New(c *Config, next h1.RoundTripper, o Options) *Frontend {
 	if was := o.Former; was != nil && was.compress != nil && c.Compress != nil && was.compress.c.same(c.Compress) {
 		f.compress = was.compress // with the copies it keeps
 	} else {
-		f.compress = newCompressor(c.Compress)
+		f.compress = newCompressor(c.Compress, &f.Stats.Compress)
 	}
 	f.o.Former = nil // whose memory is not ours to keep
 	return f

@@ -21,11 +21,12 @@ type pressed struct {
 	in    []byte   // of body's last piece, what the encoder has not got
 	last  bool     // nothing comes after in
 	bare  bool     // not even trailers
-	eager bool     // what the encoder holds goes out when the server pauses
-	dirty bool     // the encoder holds something
-	away  bool     // it is at work in a goroutine
-	buf   []byte   // lent by the loop, the beginning of enc.out
-	given bool     // what is in there was handed out
+	stats *CompressStats
+	eager bool   // what the encoder holds goes out when the server pauses
+	dirty bool   // the encoder holds something
+	away  bool   // it is at work in a goroutine
+	buf   []byte // lent by the loop, the beginning of enc.out
+	given bool   // what is in there was handed out
 	err   error
 
 	step step   // what the encoder does next
@@ -135,6 +136,7 @@ func (b *pressed) fetch(wait bool) error {
 		return nil
 	}
 	b.in = p.Data()
+	b.stats.gave(len(b.in))
 	b.last, b.bare = p.Last, p.Last
 	return err
 }
@@ -188,6 +190,7 @@ func (b *pressed) piece(last bool) h1.Piece {
 		p.Buf = b.buf // with the room behind it
 	}
 	b.given = true
+	b.stats.got(len(out) - h1.Room)
 	return p
 }
 

@@ -10,4 +10,5 @@ type Stats struct {
 	Requests    atomic.Uint64
 	Active      atomic.Int64 // exchanges under way
 	Bad         atomic.Uint64
+	Compress    CompressStats
 }

@@ -37,6 +37,25 @@ func ofFrontends(value func(f *Frontend) float64) func(*Status, func(float64, ..
 	}
 }
 
+func ofCompressors(value func(c *Compress) float64) func(*Status, func(float64, ...string)) {
+	return func(s *Status, send func(float64, ...string)) {
+		for _, f := range s.Compressors() {
+			send(value(f.Compress), f.Name)
+		}
+	}
+}
+
+// ofCounts is a metric of what compressors count by a word.
+func ofCounts(list func(c *Compress) []Count) func(*Status, func(float64, ...string)) {
+	return func(s *Status, send func(float64, ...string)) {
+		for _, f := range s.Compressors() {
+			for _, c := range list(f.Compress) {
+				send(float64(c.N), f.Name, c.What)
+			}
+		}
+	}
+}
+
 func ofBackends(value func(b *Backend) float64) func(*Status, func(float64, ...string)) {
 	return func(s *Status, send func(float64, ...string)) {
 		for i := range s.Backends {
@@ -118,6 +137,11 @@ var metrics = []metric{
 	counter("frontend_requests", "Requests.", byFrontend, ofFrontends(func(f *Frontend) float64 { return float64(f.Requests) })),
 	counter("frontend_requests_bad", "Requests that could not be read.", byFrontend, ofFrontends(func(f *Frontend) float64 { return float64(f.Bad) })),
 	gauge("frontend_active", "Exchanges under way.", byFrontend, ofFrontends(func(f *Frontend) float64 { return float64(f.Active) })),
+	counter("compress_answers", "Answers that went out compressed, by coding.", []string{"frontend", "coding"}, ofCounts(func(c *Compress) []Count { return c.Answers })),
+	counter("compress_copies", "Compressed answers that were made once and are kept beside the cache.", byFrontend, ofCompressors(func(c *Compress) float64 { return float64(c.Copies) })),
+	counter("compress_in_bytes", "Content of compressed answers, as it was.", byFrontend, ofCompressors(func(c *Compress) float64 { return float64(c.In) })),
+	counter("compress_out_bytes", "Content of compressed answers, as clients got it.", byFrontend, ofCompressors(func(c *Compress) float64 { return float64(c.Out) })),
+	counter("compress_skipped", "Answers that went out as they are, by reason.", []string{"frontend", "reason"}, ofCounts(func(c *Compress) []Count { return c.Skipped })),
 
 	gauge("backend_usable", "Whether a request without a cookie finds a server.", byBackend, ofBackends(func(b *Backend) float64 { return truth(b.Usable) })),
 	counter("backend_requests", "Requests.", byBackend, ofBackends(func(b *Backend) float64 { return float64(b.Requests) })),

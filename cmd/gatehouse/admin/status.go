@@ -48,6 +48,8 @@ type Frontend struct {
 	Requests       uint64   `json:"requests"`
 	Active         int      `json:"active"` // exchanges under way
 	Bad            uint64   `json:"bad"`    // requests that could not be read
+
+	Compress *Compress `json:"compress,omitempty"` // nil: it compresses nothing
 }
 
 // Backend is a backend at a moment.

@@ -27,6 +27,13 @@ func (s *Status) WriteText(w io.Writer) error {
 		f := &s.Frontends[i]
 		return row(f.Name, strings.Join(f.Addresses, " "), f.Connections, f.Requests, f.Active, f.Bad, f.Refused)
 	})
+	if list := s.Compressors(); len(list) > 0 {
+		p.line("")
+		p.table("compressed by\tanswers\tcodings\tcopies\tcontent\tsent\tsaved\tleft as they are", len(list), func(i int) string {
+			c := list[i].Compress
+			return row(list[i].Name, c.Compressed(), orNone(c.Codings()), c.Copies, mebibytes(c.In), mebibytes(c.Out), strconv.Itoa(c.Saved())+" %", orNone(c.Reasons()))
+		})
+	}
 	for i := range s.Backends {
 		b := &s.Backends[i]
 		p.line("")
@@ -99,6 +106,14 @@ func (s *Status) caches(p *printer) {
 			p.line("cache %s goes on in memory: %s", c.Name, c.Disk.Trouble)
 		}
 	}
+}
+
+// orNone fills a place in a table that would be empty.
+func orNone(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
 }
 
 // mebibytes writes a size.

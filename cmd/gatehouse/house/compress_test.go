@@ -130,7 +130,8 @@ func TestCurlCompressed(t *testing.T) {
 	o := newOrigin(t, say("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"+
 		fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(novel), novel)))
 	r := build(t, plan{servers: []*origin{o}, front: "compress {}"})
-	for _, coding := range []string{"gzip", "br", "zstd", "gzip;q=0.5, br;q=0.1"} {
+	codings := []string{"gzip", "br", "zstd", "gzip;q=0.5, br;q=0.1"}
+	for _, coding := range codings {
 		out, err := exec.Command(curl, "-sS", "--http1.1", "--compressed", "-H", "Accept-Encoding: "+coding, "-w", "%{size_download}", "http://"+r.addr+"/").CombinedOutput()
 		text, size, ok := bytes.Cut(out, []byte(novel))
 		if bytes.Contains(out, []byte("Unrecognized content encoding")) {
@@ -140,5 +141,8 @@ func TestCurlCompressed(t *testing.T) {
 		if err != nil || !ok || len(text) > 0 || len(size) == 0 || len(size) > 4 {
 			t.Errorf("%s: %v, %d bytes, size %q", coding, err, len(out), size)
 		}
+	}
+	if c := r.h.Status().Frontends[0].Compress; c.Codings() != "zstd 1, br 1, gzip 2" || c.In != uint64(len(codings)*len(novel)) || c.Out == 0 || c.Out > 5000 {
+		t.Errorf("counted are %+v", c)
 	}
 }

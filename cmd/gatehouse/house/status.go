@@ -7,6 +7,7 @@ import (
 
 	"gatehouse/backend"
 	"gatehouse/cmd/gatehouse/admin"
+	"gatehouse/frontend"
 )
 
 // Status describes everything at this moment.
@@ -32,6 +33,9 @@ func (h *House) Status() *admin.Status {
 			Name: c.Name, Connections: f.Connections(), MaxConnections: c.MaxConnections,
 			Accepted: f.Stats.Connections.Load(), Refused: f.Stats.Refused.Load(), Monitored: f.Stats.Monitored.Load(),
 			Requests: f.Stats.Requests.Load(), Active: int(f.Stats.Active.Load()), Bad: f.Stats.Bad.Load(),
+		}
+		if c.Compress != nil {
+			v.Compress = compressStatus(&f.Stats.Compress)
 		}
 		for _, b := range c.Binds {
 			a := b.Address
@@ -73,6 +77,18 @@ func (h *House) Status() *admin.Status {
 		s.Logs = append(s.Logs, admin.Log{Name: c.Name, Output: c.Output, Dropped: g.logs[c.Name].Dropped()})
 	}
 	return s
+}
+
+// compressStatus describes what a frontend has compressed.
+func compressStatus(s *frontend.CompressStats) *admin.Compress {
+	c := &admin.Compress{Copies: s.Copies.Load(), In: s.In.Load(), Out: s.Out.Load()}
+	for _, coding := range frontend.Codings() {
+		c.Answers = append(c.Answers, admin.Count{What: coding.String(), N: s.Answers[coding].Load()})
+	}
+	for _, why := range frontend.Skips() {
+		c.Skipped = append(c.Skipped, admin.Count{What: why.String(), N: s.Skipped[why].Load()})
+	}
+	return c
 }
 
 // trouble says what is wrong with a certificate file, and what is served instead.
