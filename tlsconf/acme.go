@@ -57,11 +57,12 @@ type Keeper struct {
 type pace struct {
 	tend    func(shortest time.Duration) time.Duration // how often to look for renewals, given the shortest lifetime
 	retry   func(failures int, refused bool) time.Duration
-	wait    time.Duration // for a certificate, in the first handshake
-	breath  time.Duration // between the attempts of first handshakes
-	cool    time.Duration // after three of them have failed
-	explain time.Duration // for finding out why an attempt has failed
-	window  float64       // the part of a lifetime, at its end, in which it is renewed; 0: a third
+	wait    time.Duration             // for a certificate, in the first handshake
+	breath  time.Duration             // between the attempts of first handshakes
+	cool    time.Duration             // after three of them have failed
+	explain time.Duration             // for finding out why an attempt has failed
+	window  float64                   // the part of a lifetime, at its end, in which it is renewed; 0: a third
+	clock   func(time.Time) time.Time // what time it is where the CA compares clocks with us: now, but for tests
 }
 
 // most is how many names are worked at at a time. Their CA bounds it further: certmagic begins ten orders in ten seconds.
@@ -76,7 +77,7 @@ func NewKeeper(o KeeperOptions) *Keeper {
 		o.Block = func(_ net.Conn, f func()) { f() }
 	}
 	k := &Keeper{o: o, log: o.Log, storage: &certmagic.FileStorage{Path: o.StateDir}, awake: make(chan struct{}, 1), charges: map[string]*charge{}, firsts: map[string]*visit{},
-		pace: pace{tend: tendPace, retry: retryPace, wait: 5 * time.Second, breath: time.Minute, cool: time.Hour, explain: 5 * time.Second}}
+		pace: pace{tend: tendPace, retry: retryPace, wait: 5 * time.Second, breath: time.Minute, cool: time.Hour, explain: 5 * time.Second, clock: func(now time.Time) time.Time { return now }}}
 	k.chatter = o.Log.WithOptions(zap.WrapCore(k.listen))
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	// The cache looks for renewals by itself so rarely that it never does: the Keeper has it look, as often as its certificates need.

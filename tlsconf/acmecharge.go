@@ -25,6 +25,7 @@ type charge struct {
 	success  time.Time
 	told     life      // of the certificate, as the log has been told
 	stored   time.Time // when the stored certificate was written, as it was seen last
+	held     time.Time // until when nobody renews it, zero for no such time
 }
 
 // want is what is to be done for a name.
@@ -111,6 +112,7 @@ func (k *Keeper) done(x *charge, p *policy, issued bool, err error, cut bool) {
 		f = k.explain(p, x.host, err)
 	}
 	now := time.Now()
+	complaint := ""
 	k.mu.Lock()
 	k.busy--
 	x.busy = false
@@ -125,6 +127,7 @@ func (k *Keeper) done(x *charge, p *policy, issued bool, err error, cut bool) {
 		if issued {
 			x.counts.Obtained++
 			x.success = now
+			complaint = k.compareClocks(x, now)
 		} else if x.again {
 			k.wantAnother(x)
 			x.due = now
@@ -143,6 +146,9 @@ func (k *Keeper) done(x *charge, p *policy, issued bool, err error, cut bool) {
 		k.tell(x.host, f)
 	} else if err == nil && issued {
 		k.tellObtained(x.host, p)
+	}
+	if complaint != "" {
+		k.log.Error(complaint)
 	}
 	k.wake()
 }

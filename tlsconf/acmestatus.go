@@ -26,7 +26,7 @@ type Failure struct {
 // Managed is how it stands with a name whose certificate is obtained by ACME.
 type Managed struct {
 	Name      string
-	State     string // "valid", "expires soon", "expired", "obtaining", "renewing", "failed", "unreachable" or "waiting for the first handshake"
+	State     string // "valid", "expires soon", "expired", "not yet valid", "obtaining", "renewing", "failed", "unreachable" or "waiting for the first handshake"
 	CA        string // the CA that has issued what is served, else the one that is asked first
 	Challenge string // the ways by which the CA can see that the name is ours, as in "HTTP-01, TLS-ALPN-01"
 	File      string // of the certificate; "" while there is none

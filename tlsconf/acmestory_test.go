@@ -162,6 +162,15 @@ func TestExternalAccount(t *testing.T) {
 			}
 			c = r.block("one." + d)
 			c.ACME.Issue = issue
+			c.ACME.EAB, c.ACME.Email = []*EAB{{KeyID: id, HMAC: strings.Repeat("A", len(key))}}, "ops@example.org"
+			r.serve(c)
+			r.await("the CA does not know that key", func() bool {
+				r.trusted("one." + d)
+				f := r.of("one." + d).Last
+				return f != nil && strings.Contains(f.Why, "does not know the account of eab: compare key_id and hmac")
+			})
+			c = r.block("one." + d)
+			c.ACME.Issue = issue
 			c.ACME.EAB, c.ACME.Email = []*EAB{{KeyID: id, HMAC: key + "="}}, "ops@example.com" // padded, as some CAs write it
 			r.serve(c)
 			r.await("one."+d+" is good", func() bool { return r.trusted("one." + d) })

@@ -59,6 +59,7 @@ func retryPace(failures int, refused bool) time.Duration {
 
 // tend renews what is due, takes over what others have renewed in the same storage, and complains about what comes to its end.
 func (k *Keeper) tend() {
+	k.hold(time.Now())
 	if err := k.cache.RenewManagedCertificates(k.ctx); err != nil {
 		k.log.Error("certificates not renewed", zap.Error(err))
 	}
@@ -121,6 +122,8 @@ func (k *Keeper) refresh(host string, now time.Time) {
 	case best != nil && best.Leaf.NotBefore.After(was.Leaf.NotBefore),
 		best != nil && best.Leaf.Equal(was.Leaf) && !bytes.Equal(best.OCSPStaple, was.OCSPStaple):
 		k.serve(host, k.served(k.issuerOf(p, host), host, *best))
+	case tell && l == notYetValid:
+		k.log.Warn(fmt.Sprintf("the certificate for %s is not valid before %s: is the clock of this machine right?", host, was.Leaf.NotBefore.Format(time.DateTime)))
 	case tell:
 		k.log.Warn(fmt.Sprintf("the certificate for %s %s, on %s, and no other one has been obtained", host, l, was.Leaf.NotAfter.Format(time.DateTime)))
 	}
@@ -164,7 +167,11 @@ func (k *Keeper) event(ctx context.Context, event string, data map[string]any) e
 	k.mu.Lock()
 	x.failures, x.last, x.success = 0, nil, now
 	x.counts.Obtained++
+	complaint := k.compareClocks(x, now)
 	k.mu.Unlock()
 	k.tellObtained(host, p)
+	if complaint != "" {
+		k.log.Error(complaint)
+	}
 	return nil
 }

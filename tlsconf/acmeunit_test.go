@@ -2,6 +2,7 @@ package tlsconf
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -95,7 +96,16 @@ func TestFailuresInWords(t *testing.T) {
 		{problem("invalidContact", "x", ""), true, "", `Let's Encrypt does not take the address email = "me@example.com" ("x")`, "x"},
 		{problem("invalidProfile", "x", ""), true, "", `Let's Encrypt has no profile "rare" ("x")`, "x"},
 		{problem("serverInternal", "x", ""), true, "", `Let's Encrypt has refused ("x")`, "x"},
+		{problem("unauthorized", "Account has been deactivated", ""), true, "", "the account at Let's Encrypt was closed: remove it below " + k.o.StateDir +
+			`/acme/acme-v02.api.letsencrypt.org-directory/users, and a new one is opened ("Account has been deactivated")`, "Account has been deactivated"},
+		{problem("caa", "one\n\x1b[31mtwo\x00", ""), true, "", `a CAA record of 192.0.2.1 does not let Let's Encrypt issue ("one [31mtwo")`, "one [31mtwo"},
 		{errors.New("strange"), false, "", "it did not work: strange", "strange"},
+		{errors.New("strange\n"), false, "", "it did not work: strange", "strange"},
+		{errors.New("HTTP 503: " + strings.Repeat("<p>busy", 1000)), false, "", "Let's Encrypt is out of order: it answers with HTTP status 503", "HTTP 503: " + strings.Repeat("<p>busy", 1000)[:987] + "…"},
+		{errors.New("HTTP 429: slow"), false, "", "Let's Encrypt has been asked too often: it answers with HTTP status 429", "HTTP 429: slow"},
+		{errors.New("provisioning client: HTTP 404: no page\n"), false, "", "Let's Encrypt has no ACME directory at " + LetsEncrypt + ": it answers with HTTP status 404", "provisioning client: HTTP 404: no page"},
+		{errors.New("unknown profile name 'rare'; supported profiles: map[a:b]"), false, "", `Let's Encrypt has no profile "rare" ("unknown profile name 'rare'; supported profiles: map[a:b]")`, "unknown profile name 'rare'; supported profiles: map[a:b]"},
+		{fmt.Errorf("Get: %w", x509.UnknownAuthorityError{}), false, "", `Let's Encrypt cannot be trusted: write trusted_roots = "FILE" if it is a private CA (x509: certificate signed by unknown authority)`, "Get: x509: certificate signed by unknown authority"},
 	} {
 		f := k.explain(p, "192.0.2.1", x.err)
 		if f.Refused != x.refused || f.Challenge != x.challenge || f.Why != x.why || f.Problem != x.said || f.CA != "Let's Encrypt" {

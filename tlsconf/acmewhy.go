@@ -51,12 +51,20 @@ func problemOf(err error) (problem, bool) {
 
 // explain says what an error in obtaining a certificate means. It may ask the DNS.
 func (k *Keeper) explain(p *policy, host string, err error) *Failure {
-	f := &Failure{CA: caName(p.c.directories()[0]), Problem: err.Error()}
+	f := &Failure{CA: caName(p.c.directories()[0]), Problem: line(err.Error(), problemMost)}
 	said, refused := problemOf(err)
+	said.detail = line(said.detail, problemMost)
 	if refused {
 		f.Refused, f.Problem = true, said.detail
 		f.Challenge = strings.ToUpper(said.challenge)
-		if t, ok := retryAfter(said.detail); ok && said.kind == "rateLimited" {
+	}
+	last := p.c.directories()[len(p.issuers)-1] // whose the error is
+	if p.lazy {
+		last = p.c.directories()[0]
+	}
+	if status := statusOf(err); said.kind == "rateLimited" || !refused && (status == "429" || status == "503") {
+		f.Next = k.postponed(last)
+		if t, ok := retryAfter(said.detail); ok {
 			f.Next = t
 		}
 	}
@@ -64,7 +72,7 @@ func (k *Keeper) explain(p *policy, host string, err error) *Failure {
 	if others := k.said(host); len(p.issuers) > 1 && len(others) > 1 {
 		var names []string
 		for _, o := range others {
-			names = append(names, o.issuer+": "+o.what)
+			names = append(names, o.issuer+": "+line(o.what, problemMost))
 		}
 		f.CA, f.Problem = "", strings.Join(names, "; ")
 	}
@@ -90,17 +98,27 @@ func (k *Keeper) why(p *policy, host string, f *Failure, said problem, refused b
 		switch {
 		case isFile, errors.Is(err, errStorage), strings.Contains(err.Error(), "storage check"):
 			return fmt.Sprintf("the state directory %s cannot be used: %v", k.o.StateDir, err)
-		case errors.Is(err, context.DeadlineExceeded), isNet:
-			return fmt.Sprintf("%s cannot be reached from here: %v", ca, root(err))
 		}
-		return fmt.Sprintf("it did not work: %v", root(err))
+		if s := k.unreached(p, ca, err); s != "" {
+			return s
+		}
+		cause := line(root(err).Error(), causeMost)
+		if errors.Is(err, context.DeadlineExceeded) || isNet {
+			return fmt.Sprintf("%s cannot be reached from here: %s", ca, cause)
+		}
+		return "it did not work: " + cause
 	}
 	quote := fmt.Sprintf(" (%q)", said.detail)
 	switch said.kind {
 	case "connection":
 		return fmt.Sprintf("%s could not reach %s%s%s", ca, where, k.addresses(host, said), quote)
 	case "unauthorized", "incorrectResponse":
-		if said.challenge == "" {
+		switch {
+		case p.bindingFault(said, err):
+			return fmt.Sprintf("%s does not know the account of eab: compare key_id and hmac with what it has given out%s", ca, quote)
+		case said.challenge == "" && strings.Contains(said.detail, "deactivated"):
+			return fmt.Sprintf("the account at %s was closed: remove it below %s, and a new one is opened%s", ca, k.accounts(p), quote)
+		case said.challenge == "":
 			return fmt.Sprintf("%s has not accepted the request%s", ca, quote)
 		}
 		return fmt.Sprintf("%s asked %s and did not get the right answer%s%s", ca, where, k.addresses(host, said), quote)
@@ -122,6 +140,9 @@ func (k *Keeper) why(p *policy, host string, f *Failure, said problem, refused b
 		return fmt.Sprintf("%s does not take the address email = %q%s", ca, p.c.Email, quote)
 	case "invalidProfile":
 		return fmt.Sprintf("%s has no profile %q%s", ca, p.c.Profile, quote)
+	}
+	if p.bindingFault(said, err) {
+		return fmt.Sprintf("%s does not know the account of eab: compare key_id and hmac with what it has given out%s", ca, quote)
 	}
 	return fmt.Sprintf("%s has refused%s", ca, quote)
 }

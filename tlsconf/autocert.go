@@ -190,6 +190,9 @@ func (k *Keeper) asked(p *policy, x *charge, f *visit, s stored, err error) {
 			f.rest = now.Add(k.pace.cool)
 			fail.Why += fmt.Sprintf(". That was failure %d: nothing is asked for %s", f.failures, roughly(k.pace.cool))
 		}
+		if fail.Next.After(f.rest) {
+			f.rest = fail.Next // so the CA wants it
+		}
 		fail.Next = f.rest
 		k.failed(x, fail, now)
 	}
@@ -353,6 +356,7 @@ func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 		over()
 		return nil, err
 	}
+	w.k.heard.postpone(r.URL.Host, a.StatusCode, a.Header, time.Now())
 	a.Body = &both{a.Body, &ending{a.Body, over}}
 	if !strings.Contains(a.Header.Get("Content-Type"), "json") {
 		return a, err

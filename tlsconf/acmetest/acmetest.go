@@ -53,11 +53,16 @@ type CA struct {
 	DNS       *DNS
 
 	server *httptest.Server
-	ca     *ca.CAImpl
+	ca     atomic.Pointer[ca.CAImpl]
+	pebble atomic.Pointer[http.Handler]
+	fresh  func()
 	front  atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 	orders atomic.Int64
 	down   atomic.Bool
 }
+
+// orderPath is where Pebble takes orders.
+const orderPath = "/order-plz"
 
 // environment is what Pebble reads while it is being made.
 var environment sync.Mutex
@@ -78,17 +83,6 @@ func New(t testing.TB, o Options) *CA {
 	if len(profiles) == 0 {
 		profiles["default"] = ca.Profile{Description: "default", ValidityPeriod: 90 * 24 * 3600}
 	}
-	store := db.NewMemoryStore()
-	for id, key := range o.EAB {
-		if err := store.AddExternalAccountKeyByID(id, key); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range o.Blocked {
-		if err := store.AddBlockedDomain(name); err != nil {
-			t.Fatal(err)
-		}
-	}
 	const nobody = 1 // a port for which a program needs to be asked for: tcpmux
 	httpPort, tlsPort := o.HTTPPort, o.TLSPort
 	if httpPort == 0 {
@@ -97,18 +91,40 @@ func New(t testing.TB, o Options) *CA {
 	if tlsPort == 0 {
 		tlsPort = nobody
 	}
-	environment.Lock()
-	for name, value := range map[string]string{"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", "PEBBLE_WFE_NONCEREJECT": strconv.Itoa(o.NonceReject)} {
-		os.Setenv(name, value)
+	c.fresh = func() {
+		t.Helper()
+		store := db.NewMemoryStore()
+		for id, key := range o.EAB {
+			if err := store.AddExternalAccountKeyByID(id, key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range o.Blocked {
+			if err := store.AddBlockedDomain(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		environment.Lock()
+		defer environment.Unlock()
+		for name, value := range map[string]string{"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", "PEBBLE_WFE_NONCEREJECT": strconv.Itoa(o.NonceReject)} {
+			os.Setenv(name, value)
+		}
+		authority := ca.New(logger, store, "", "ecdsa", 0, 1, profiles)
+		validator := va.New(logger, httpPort, tlsPort, false, c.DNS.Addr, store)
+		front := wfe.New(logger, store, validator, authority, nil, false, len(o.EAB) > 0, 0, 0)
+		all := front.Handler()
+		pebble := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, orderPath) {
+				findReplaced(store, r)
+			}
+			all.ServeHTTP(w, r)
+		}))
+		c.ca.Store(authority)
+		c.pebble.Store(&pebble)
 	}
-	c.ca = ca.New(logger, store, "", "ecdsa", 0, 1, profiles)
-	validator := va.New(logger, httpPort, tlsPort, false, c.DNS.Addr, store)
-	front := wfe.New(logger, store, validator, c.ca, nil, false, len(o.EAB) > 0, 0, 0)
-	environment.Unlock()
-
-	pebble := front.Handler()
+	c.fresh()
 	c.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/order-plz") {
+		if strings.HasSuffix(r.URL.Path, orderPath) {
 			c.orders.Add(1)
 		}
 		if c.down.Load() {
@@ -117,7 +133,7 @@ func New(t testing.TB, o Options) *CA {
 		if f := c.front.Load(); f != nil && (*f)(w, r) {
 			return
 		}
-		pebble.ServeHTTP(w, r)
+		(*c.pebble.Load()).ServeHTTP(w, r)
 	}))
 	c.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	c.server.StartTLS()
@@ -142,11 +158,14 @@ func (c *CA) Intercept(f func(http.ResponseWriter, *http.Request) bool) {
 // SetDown makes the CA drop every connection, or not any more.
 func (c *CA) SetDown(down bool) { c.down.Store(down) }
 
+// Forget makes another CA of it, at the same place: with another root, and without the accounts and certificates there were.
+func (c *CA) Forget() { c.fresh() }
+
 // Orders returns how many certificates were asked for.
 func (c *CA) Orders() int { return int(c.orders.Load()) }
 
 // RootPEM returns the root of the certificates it issues.
-func (c *CA) RootPEM() []byte { return c.ca.GetRootCert(0).PEM() }
+func (c *CA) RootPEM() []byte { return c.ca.Load().GetRootCert(0).PEM() }
 
 // Roots returns the root as a pool.
 func (c *CA) Roots() *x509.CertPool {
