@@ -31,6 +31,7 @@ type conn struct {
 	ended      bool
 	now        *exchange // under way
 	h2         *http2    // nil while HTTP/1 is spoken
+	h3         *quicConn // nil but for HTTP/3
 
 	session *session      // what its TLS handshake has settled; nil in the clear, and before
 	under   *ListenConfig // what it came in under, until then

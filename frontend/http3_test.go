@@ -709,6 +709,46 @@ func TestHTTP3IsAnnounced(t *testing.T) {
 	}
 }
 
+// TestHTTP3IsWithdrawn: who remembers HTTP/3 is told when it is switched off, and told again of it when it is back.
+func TestHTTP3IsWithdrawn(t *testing.T) {
+	s := onScene(t, &Config{Name: "www"}, func(x *h1.Exchange) error {
+		x.Resp.Header.AddString("Content-Length", "2")
+		return says("ok")(x)
+	})
+	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	defer tr.CloseIdleConnections()
+	told := func() string {
+		t.Helper()
+		r, err := (&http.Client{Transport: tr}).Get(s.url("/"))
+		if _, err = answer(r, err); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(r.Header["Alt-Svc"], " and ")
+	}
+	on := s.cfg
+	off := on
+	off.HTTP3 = nil
+	there := fmt.Sprintf(`h3=":%d"; ma=86400`, s.n.Addr().Port())
+	for i, step := range []struct {
+		c    ListenConfig
+		want string
+	}{{on, there}, {off, "clear"}, {off, "clear"}, {on, there}} {
+		if err := s.n.Prepare(&step.c); err != nil {
+			t.Fatal(err)
+		}
+		s.n.TakeOver(step.c)
+		if got := told(); got != step.want {
+			t.Errorf("step %d: Alt-Svc %q, want %q", i, got, step.want)
+		}
+	}
+	never := s.cfg
+	never.announceHTTP3(s.n.Addr(), "")
+	never.HTTP3, never.altSvc = nil, ""
+	if never.announceHTTP3(s.n.Addr(), ""); never.altSvc != "" {
+		t.Errorf("where it never was, Alt-Svc %q", never.altSvc)
+	}
+}
+
 // TestHTTP3Connections are counted and bounded as others are.
 func TestHTTP3Connections(t *testing.T) {
 	s := onScene(t, &Config{Name: "www", Limits: &Limits{PerSource: 2}}, says("ok"))

@@ -46,10 +46,14 @@ func (n *Listener) serveHTTP3(c *ListenConfig) {
 // maxAge is how long a client may remember that there is HTTP/3, in seconds: a day, as others say.
 const maxAge = 86400
 
-// announceHTTP3 makes the value of Alt-Svc (RFC 7838 3), by which clients of other versions learn of HTTP/3.
-func (c *ListenConfig) announceHTTP3(a loop.Addr) {
-	if c.HTTP3 != nil {
+// announceHTTP3 makes the value of Alt-Svc (RFC 7838 3), by which clients of other versions learn of HTTP/3. was is the value before, "" for none:
+// where HTTP/3 was switched off those who remember it are told so, "all alternatives for that origin … invalidated", until this process ends.
+func (c *ListenConfig) announceHTTP3(a loop.Addr, was string) {
+	switch {
+	case c.HTTP3 != nil:
 		c.altSvc = `h3=":` + strconv.Itoa(int(a.Port())) + `"; ma=` + strconv.Itoa(maxAge)
+	case was != "" && c.TLS != nil:
+		c.altSvc = "clear"
 	}
 }
 

@@ -62,7 +62,7 @@ func serveHTTP3(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := &http3Stream{q: c, req: r, str: str, raw: str.QUICStream(), code: http3.ErrCodeInternalError, begun: time.Now().UnixMilli()}
-	x.room, x.peer, x.local, x.session = c.room, c.peer, c.local, c.session
+	x.room, x.peer, x.local, x.session, x.h3 = c.room, c.peer, c.local, c.session, c
 	if content := x.lookForContent(); content != nil {
 		x.body = newHTTP3Body(x, content)
 	}

@@ -111,7 +111,7 @@ func Listen(c ListenConfig) (*Listener, error) {
 	}
 	if c.HTTP3 != nil {
 		own := c // which others may be reading already
-		own.announceHTTP3(n.addr)
+		own.announceHTTP3(n.addr, "")
 		n.view.Store(&own)
 	}
 	if !c.Hold {
@@ -171,7 +171,7 @@ func (n *Listener) Address() loop.Addr { return n.view.Load().Address }
 func (n *Listener) TakeOver(c ListenConfig) {
 	was := n.view.Load()
 	c.proxies = newMonitorSet(c.AcceptProxy)
-	c.announceHTTP3(n.addr)
+	c.announceHTTP3(n.addr, was.altSvc)
 	n.view.Store(&c)
 	n.serveHTTP3(&c)
 	if was.Entries[0].Frontend.Tally != n.first().Tally {

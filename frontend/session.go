@@ -105,6 +105,8 @@ func (c *conn) admit(e *Entry, x *h1.Exchange) error {
 			x.Req.Close = true // on a new connection the handshake will tell
 			if c.h2 != nil {
 				c.h2.retire()
+			} else if c.h3 != nil {
+				c.h3.part()
 			}
 			return refuse(421, fault)
 		}

@@ -435,6 +435,41 @@ func TestRevokedClient(t *testing.T) {
 	}
 }
 
+// TestRevokedClientOverHTTP3: the same on a connection of HTTP/3, which ends then, so that the next handshake says why.
+func TestRevokedClientOverHTTP3(t *testing.T) {
+	staff := newAuthority(t)
+	addr := fmt.Sprintf("127.0.0.1:%d", free(t, 1)[0])
+	text := guarded(siteFile(t), staff.file, mirror(t), "")
+	for _, name := range []string{"open", "staff", "strict"} {
+		text = strings.Replace(text, `bind "unix:DIR/s" { tls = tls.`+name+` }`, "bind \""+addr+"\" {\n tls = tls."+name+"\n http3 = true\n}", 1)
+	}
+	s := newLodge(t, text)
+	c := overUDP(t, addr, staff.issueClient(t, pkix.Name{CommonName: "alice"}))
+	if resp, body, err := fetched(c, asked(t, "GET", "https://staff.test/", nil)); err != nil || !strings.Contains(body, "CN=alice") {
+		t.Fatalf("%+v, %v", resp, err)
+	}
+	for path, status := range map[string]int{"/": 200, "/gone": 410} {
+		resp, _, err := fetched(c, asked(t, "GET", "https://open.test"+path, nil))
+		if err != nil || resp.StatusCode != status || strings.Join(resp.Header["Strict-Transport-Security"], ", ") != "max-age=63072000" {
+			t.Errorf("%s: %+v, %v", path, resp, err)
+		}
+	}
+	if err := os.Rename(newAuthority(t).file, staff.file); err != nil {
+		t.Fatal(err)
+	}
+	s.await("the new authority", func() bool { return s.told.FilterMessageSnippet("client_auth: files loaded").Len() > 0 })
+	if resp, _, err := fetched(c, asked(t, "GET", "https://staff.test/", nil)); err != nil || resp.StatusCode != 421 {
+		t.Errorf("on an open connection: %+v, %v", resp, err)
+	}
+	s.await("the connection ends", func() bool {
+		resp, _, err := fetched(c, asked(t, "GET", "https://staff.test/", nil))
+		return err != nil || resp.StatusCode != 421
+	})
+	if resp, _, err := fetched(c, asked(t, "GET", "https://staff.test/", nil)); err == nil {
+		t.Errorf("alice is let in: %+v", resp)
+	}
+}
+
 // TestHSTS: every answer over TLS has the block's field, once, and none in the clear.
 func TestHSTS(t *testing.T) {
 	s := newLodge(t, guarded(siteFile(t), newAuthority(t).file, mirror(t), ""))
