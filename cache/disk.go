@@ -31,12 +31,16 @@ type disk struct {
 	bell    chan struct{} // something for the keeper to do
 	done    chan struct{} // it has ended
 	quit    chan struct{} // it shall end
-	scratch []byte        // the keeper's, as is temps
+	scratch []byte        // the keeper's, as are the next ones
 	temps   uint64        // unfinished files there were
+	held    *os.File      // the lock
+	looked  time.Time     // when the directory was last seen to be ours
 
 	mu         sync.Mutex // guards what follows; never held over anything slow
 	state      diskState
 	trouble    string // why it is not used, or not written; "" when all is well
+	told       bool   // the log knows of trouble
+	failed     time.Time
 	size       int64
 	index      *diskIndex
 	seq        uint32
@@ -72,6 +76,8 @@ func (s diskState) String() string { return [...]string{"waiting", "loading", "r
 const (
 	retryOpen  = 2 * time.Second
 	retryWrite = time.Second
+	quietTime  = 30 * time.Second // without trouble: then it is over
+	lookTime   = time.Second      // between looks at whether the directory is still there
 	closeTime  = 5 * time.Second
 	hurryTime  = 500 * time.Millisecond // to remove what a write was to replace that is given up
 )
@@ -140,20 +146,30 @@ func (d *disk) Close() {
 func (d *disk) keep() {
 	defer close(d.done)
 	defer d.leave()
-	lock := d.occupy()
-	if lock == nil {
-		return
+	for {
+		if d.held = d.occupy(); d.held == nil {
+			return
+		}
+		lost := d.load() && d.work()
+		d.held.Close()
+		if !lost {
+			return
+		}
+		d.vacate()
 	}
-	defer lock.Close()
-	if !d.load() {
-		return
-	}
+}
+
+// work does what there is to do, and returns when the tier is closed. It reports whether it was the directory that has gone.
+func (d *disk) work() (lost bool) {
 	for {
 		select {
 		case <-d.quit: // however much there is to do
 			d.finish()
-			return
+			return false
 		default:
+		}
+		if !d.ours() {
+			return true
 		}
 		if d.sweep() || d.shrink() || d.spoolNext() {
 			continue
@@ -340,22 +356,23 @@ func (d *disk) has(n fileName) bool {
 func (d *disk) fail(what string, err error) {
 	d.s.Stats.DiskErrors.Add(1)
 	d.mu.Lock()
-	first := d.trouble == ""
-	d.trouble = what + ": " + err.Error()
-	d.pause = time.Now().Add(retryWrite)
+	first := !d.told
+	d.trouble, d.told, d.failed = what+": "+err.Error(), true, time.Now()
+	d.pause = d.failed.Add(retryWrite)
 	d.mu.Unlock()
 	if first {
 		d.log.Warn("cache: the disk tier cannot "+what+", memory serves on", zap.Error(err))
 	}
 }
 
-// recovered notes that it can be worked with again.
+// recovered notes that it can be worked with again. That is told when it has lasted: a full disk has room for a file now and then.
 func (d *disk) recovered() {
 	d.mu.Lock()
-	was := d.trouble
 	d.trouble = ""
+	tell := d.told && time.Since(d.failed) >= quietTime
+	d.told = d.told && !tell
 	d.mu.Unlock()
-	if was != "" {
+	if tell {
 		d.log.Info("cache: the disk tier works again")
 	}
 }

@@ -26,12 +26,16 @@ func (d *disk) occupy() *os.File {
 	for {
 		f, err := d.lock()
 		if err == nil {
+			d.mu.Lock()
+			d.failed = time.Time{}
+			d.mu.Unlock()
 			d.recovered()
+			d.looked = time.Now()
 			return f
 		}
 		d.mu.Lock()
 		first := d.trouble != err.Error()
-		d.trouble = err.Error()
+		d.trouble, d.told = err.Error(), true
 		d.mu.Unlock()
 		d.release()
 		if first {
@@ -43,6 +47,41 @@ func (d *disk) occupy() *os.File {
 		case <-time.After(retryOpen):
 		}
 	}
+}
+
+// ours reports whether the directory is still the one that was locked. It may have been removed, or emptied, and then it may be another process
+// that has made it anew and locked it.
+func (d *disk) ours() bool {
+	if time.Since(d.looked) < lookTime {
+		return true
+	}
+	d.looked = time.Now()
+	mine, err := d.held.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(filepath.Join(d.dir, lockFile))
+	if err != nil {
+		return !os.IsNotExist(err) // that it cannot be seen for a moment says nothing
+	}
+	return os.SameFile(mine, there)
+}
+
+// vacate forgets a directory that has gone, and all that was there. What waits to be written waits for the next one.
+func (d *disk) vacate() {
+	d.log.Warn("cache: the directory of the disk tier was removed or emptied, it is begun anew")
+	d.mu.Lock()
+	d.state = diskWaiting // no spool begins
+	d.index, d.forgotten = newDiskIndex(), map[uint64]bool{}
+	spools := slices.Clone(d.spools)
+	d.mu.Unlock()
+	for _, p := range spools {
+		p.temp = "" // if there is a file of that name, it is somebody else's
+		d.endSpool(p, errGivenUp)
+	}
+	d.mu.Lock()
+	d.doomed = nil // likewise
+	d.mu.Unlock()
 }
 
 // lock makes the directory, if there is none, and locks it.
@@ -109,15 +148,19 @@ func (d *disk) load() bool {
 		}
 	}
 	slices.SortFunc(list, func(a, b loaded) int { return cmp.Compare(a.time, b.time) })
+	d.mu.Lock()
+	seq := d.seq // a purge may have noted it
+	d.mu.Unlock()
 	x := newDiskIndex()
 	var surplus []fileName
-	for i, f := range list {
-		if out, pushed := x.add(record{fileName: f.fileName, tags: ^uint64(0), seq: uint32(i), blocks: f.blocks}); pushed {
+	for _, f := range list {
+		seq++
+		if out, pushed := x.add(record{fileName: f.fileName, tags: ^uint64(0), seq: seq, blocks: f.blocks}); pushed {
 			surplus = append(surplus, out)
 		}
 	}
 	d.mu.Lock()
-	d.index, d.seq = x, uint32(len(list))
+	d.index, d.seq = x, seq
 	d.doomed = append(d.doomed, surplus...)
 	for key := range d.forgotten {
 		d.unindex(key, nil, true)
