@@ -10,10 +10,11 @@ import (
 const (
 	abuseTime = 10_000 // milliseconds
 	// cheapFrames is how many frames may come that cost us something and the client nothing: SETTINGS, PING, PRIORITY, empty DATA and so on.
-	// Each frame with content earns the client earned more of them: it acknowledges what it got by WINDOW_UPDATE, and some
-	// clients measure the connection by PING.
+	// Each frame with content earns the client earned more of them, and two more for each ackedBytes that it is sent: it acknowledges what it got
+	// by WINDOW_UPDATE for the stream and for the connection, Go's client every 4 KiB, and some clients measure the connection by PING.
 	cheapFrames = 1000
 	earned      = 3
+	ackedBytes  = 2 << 10
 )
 
 var (
@@ -47,6 +48,9 @@ func (h *http2) waste() error {
 
 // earn counts a frame with content, in either direction.
 func (a *abuse) earn() { a.cheap = max(a.cheap-earned, -cheapFrames) }
+
+// earnBy counts a frame with that many bytes of content that the client will acknowledge.
+func (a *abuse) earnBy(n int) { a.cheap = max(a.cheap-earned-2*n/ackedBytes, -cheapFrames) }
 
 // reset counts a stream that was reset: by the client, which cancels a request after it has cost us something ("rapid reset"), or by us
 // because the client broke a rule on it, which costs the same ("made you reset").

@@ -107,7 +107,7 @@ func (h *http2) frameData(s *stream, b []byte, end bool, most int) []byte {
 		h.moved = h.l.Now()
 		most -= k
 		b = b[k:]
-		h.abuse.earn()
+		h.abuse.earnBy(k)
 		if len(b) == 0 {
 			if end {
 				s.ends()
