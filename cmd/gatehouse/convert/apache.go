@@ -34,8 +34,16 @@ func readApache(p *pile, sources []*source) error {
 	a.expand(nodes)
 	a.collect(nodes, nil)
 	a.server(nodes, a.main, true)
+	pressed := map[*directive]bool{}
+	a.main.compress.uses(pressed)
 	for _, v := range a.vhosts {
 		v.inherit(a.main)
+		v.compress.uses(pressed)
+	}
+	for d, used := range pressed {
+		if !used && d.Verdict == Kept {
+			d.revise(Folded, "without a filter it has no effect")
+		}
 	}
 	a.mainServer()
 	a.tellHosts()
@@ -208,6 +216,7 @@ func (a *apache) location(n *apacheNode, v *vhost) {
 			} else {
 				k.refuse("for some paths alone this cannot be said")
 			}
+		case where != "/" && v.compressionIn(k):
 		case k.name == "sslverifyclient" || k.name == "sslrequiressl":
 			k.refuse("certificates of clients are asked for in the handshake, where no path is known")
 		default:
@@ -240,9 +249,7 @@ func (v *vhost) inherit(main *vhost) {
 	if v.body == "" {
 		v.body = main.body
 	}
-	if v.compress == nil {
-		v.compress = main.compress
-	}
+	v.compress = v.compress.below(main.compress)
 	v.routes = append(v.routes, main.routes...)
 	v.request, v.response = main.request.then(v.request), main.response.then(v.response)
 	v.scope()

@@ -121,6 +121,9 @@ func (r *route) write(o *outline) {
 		if r.uncached {
 			o.attr(&r.node, "cache", truth(false))
 		}
+		if r.plain {
+			o.attr(&r.node, "compress", truth(false))
+		}
 		o.text(&r.node, "redirect", r.redirect)
 		o.number(&r.node, "respond", r.respond)
 		r.request.write(o, "request_headers")

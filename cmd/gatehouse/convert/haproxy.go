@@ -19,6 +19,7 @@ type haproxy struct {
 	crtBase      string
 	caBase       string
 	verifyNone   bool       // ssl-server-verify none
+	compLevel    *directive // tune.comp.maxlevel
 	minVersion   string     // of binds
 	minBy        *directive // what set it
 	targetsUsed  map[*directive]bool

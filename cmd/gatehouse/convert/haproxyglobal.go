@@ -31,7 +31,7 @@ var globalNotes = map[string]string{
 	"ssl-default-bind-ciphers": "those of Mozilla's profile are used", "ssl-default-bind-ciphersuites": "those of Mozilla's profile are used", "ssl-default-bind-curves": "those of Mozilla's profile are used",
 	"ssl-default-server-ciphers": "those of Mozilla's profile are used", "ssl-default-server-ciphersuites": "those of Mozilla's profile are used", "ssl-default-server-curves": "those of Mozilla's profile are used", "ssl-default-bind-sigalgs": "those of Mozilla's profile are used", "ssl-default-bind-client-sigalgs": "those of Mozilla's profile are used",
 	"ssl-default-server-sigalgs": "those of Mozilla's profile are used", "ssl-default-server-client-sigalgs": "those of Mozilla's profile are used", "ssl-default-server-options": "the best both sides know is spoken, at least TLS 1.2", "ssl-security-level": "Mozilla's profile counts",
-	"maxconnrate": "rates are not limited here", "maxsessrate": "rates are not limited here", "maxsslrate": "rates are not limited here", "maxsslconn": "see max_connections", "maxpipes": "not needed", "maxcomprate": "nothing is compressed here", "maxcompcpuusage": "nothing is compressed here", "maxzlibmem": "nothing is compressed here",
+	"maxconnrate": "rates are not limited here", "maxsessrate": "rates are not limited here", "maxsslrate": "rates are not limited here", "maxsslconn": "see max_connections", "maxpipes": "not needed", "maxcomprate": "what compressing takes is bounded by compress { memory } alone", "maxcompcpuusage": "what compressing takes is bounded by compress { memory } alone", "maxzlibmem": "write compress { memory } in the frontends",
 	"log-tag": "lines are tagged gatehouse", "hard-stop-after": "", "email-alert": "no mail is sent", "httpclient.ssl.verify": "not needed", "httpclient.resolvers.id": "not needed", "h2-workaround-bogus-websocket-clients": "not needed", "warn-blocked-traffic-after": "not needed", "force-cfg-parser-pause": "not needed",
 	"no-quic": "HTTP/3 is spoken where a bind says so", "ocsp-update.mode": "answers of the authority are not stapled", "tune.ssl.ocsp-update.mindelay": "answers of the authority are not stapled", "ssl-server-verify": "", "cluster-secret": "not needed",
 }
@@ -88,6 +88,9 @@ func (h *haproxy) globalLine(g *global, d *directive) {
 		g.grace = &v
 		g.take("shutdown_grace", d)
 		d.keep("shutdown_grace")
+	case "tune.comp.maxlevel":
+		h.compLevel = d
+		d.fold("nothing is compressed")
 	case "ca-base":
 		h.caBase = d.arg(1)
 		d.keep("in the paths of files")

@@ -206,6 +206,7 @@ type route struct {
 	redirect     string
 	respond      int
 	uncached     bool // the front's cache is not for it
+	plain        bool // nor is what it compresses
 	request      *fieldRules
 	response     *fieldRules
 }

@@ -102,6 +102,7 @@ func (s *nginxServer) within(n *nginxNode, where string, paths []string) {
 	}
 	answered := false
 	own, cache := &nginxHeaders{}, &nginxCaching{}
+	var compress []*nginxNode
 	before := len(s.v.routes)
 	for _, k := range n.kids {
 		s.v.comments = append(s.v.comments, k.comments...)
@@ -120,6 +121,8 @@ func (s *nginxServer) within(n *nginxNode, where string, paths []string) {
 			s.header(k, own)
 		case isCaching(k.words[0]):
 			s.caching(k, cache)
+		case isCompressing(k.words[0]):
+			compress = append(compress, k)
 		case k.words[0] == "proxy_connect_timeout", k.words[0] == "proxy_read_timeout", k.words[0] == "proxy_send_timeout", strings.HasPrefix(k.words[0], "proxy_ssl_"):
 			s.line(k)
 		case k.words[0] == "client_max_body_size" && paths == nil:
@@ -131,6 +134,11 @@ func (s *nginxServer) within(n *nginxNode, where string, paths []string) {
 		}
 	}
 	s.remember(s.v.routes[before:], s.cache.below(cache))
+	if s.compressionBelow(compress) {
+		for _, r := range s.v.routes[before:] {
+			r.plain = r.back != nil
+		}
+	}
 	h := s.headers.below(own)
 	for _, r := range s.v.routes[before:] {
 		r.request, r.response = s.rules(h)

@@ -60,6 +60,7 @@ type hostRoute struct {
 	cache    *cacheSet // of nginx, which knows caches for some paths
 	cachedBy *directive
 	uncached bool
+	plain    bool   // its answers are not compressed
 	url      string // the server's name in its URL, which it saw; "" if it has none
 	request  *fieldRules
 	response *fieldRules
@@ -193,14 +194,14 @@ func (a *hosting) front(v *vhost, all []*vhost) {
 			f.from = withAttr(f.from, "backend", r.d)
 		case whole != nil:
 			r.d.revise(Folded, "every request is answered at "+whole.d.place()+" before")
-		case r.back != nil && len(r.paths)+len(r.hosts) == 0 && r.request.empty() && r.response.empty() && !r.uncached:
+		case r.back != nil && len(r.paths)+len(r.hosts) == 0 && r.request.empty() && r.response.empty() && !r.uncached && !r.plain:
 			whole, f.back = r, r.back
 			f.from = withAttr(f.from, "backend", r.d)
 		default:
 			if len(r.paths)+len(r.hosts) == 0 {
 				whole = r
 			}
-			f.addRoute(&route{paths: r.paths, hosts: r.hosts, back: r.back, redirect: r.redirect, respond: r.respond, uncached: r.uncached, request: r.request, response: r.response}, r.d)
+			f.addRoute(&route{paths: r.paths, hosts: r.hosts, back: r.back, redirect: r.redirect, respond: r.respond, uncached: r.uncached, plain: r.plain, request: r.request, response: r.response}, r.d)
 		}
 	}
 	if f.back == nil && len(f.routes) == 0 && v.https == nil {
@@ -228,7 +229,7 @@ func (a *hosting) front(v *vhost, all []*vhost) {
 func (f *front) addRoute(r *route, d *directive) {
 	for _, o := range f.routes {
 		if slices.Equal(o.paths, r.paths) && slices.Equal(o.hosts, r.hosts) {
-			if o.back == r.back && o.redirect == r.redirect && o.respond == r.respond && o.uncached == r.uncached && o.request.equal(r.request) && o.response.equal(r.response) {
+			if o.back == r.back && o.redirect == r.redirect && o.respond == r.respond && o.uncached == r.uncached && o.plain == r.plain && o.request.equal(r.request) && o.response.equal(r.response) {
 				o.take("", d)
 			} else {
 				d.fold("another line takes those requests first")
