@@ -97,6 +97,9 @@ func (k *Keeper) configFor(c certmagic.Certificate) (*certmagic.Config, error) {
 	defer k.mu.Unlock()
 	for _, name := range c.Names {
 		if x := k.charges[name]; x != nil {
+			if x.want == retry {
+				return nil, fmt.Errorf("the renewal for %s has failed and is tried again in its time", name)
+			}
 			if cfg := x.policy.magic.Load(); cfg != nil {
 				return cfg, nil
 			}

@@ -36,6 +36,7 @@ const (
 	adopt               // there is a certificate in the storage: have the cache look after it
 	obtain              // have one issued
 	renew               // have another one issued though there is one
+	retry               // likewise, if that is still due: certmagic has tried it and failed
 )
 
 // counts are how often something happened to a name.
@@ -55,15 +56,21 @@ func (k *Keeper) attempt(ctx context.Context, p *policy, host string, w want, fa
 	}
 	// certmagic turns to Let's Encrypt's staging CA while an attempt follows a failed one, and to the real one when that has issued.
 	ctx = context.WithValue(ctx, certmagic.AttemptsCtxKey, &failures)
-	if w == renew {
-		err = cfg.RenewCertSync(ctx, host, true)
-	} else if err = k.heal(ctx, p, host); err == nil {
-		err = cfg.ObtainCertSync(ctx, host)
+	had := p.current(host)
+	switch w {
+	case renew, retry:
+		err = cfg.RenewCertSync(ctx, host, w == renew)
+	default:
+		if err = k.heal(ctx, p, host); err == nil {
+			err = cfg.ObtainCertSync(ctx, host)
+		}
 	}
 	if err != nil {
 		return false, err
 	}
-	return true, k.adopt(ctx, p, host)
+	err = k.adopt(ctx, p, host)
+	has := p.current(host)
+	return w != retry || has != nil && (had == nil || !has.Leaf.Equal(had.Leaf)), err
 }
 
 // adopt takes the certificate of a host from the storage: it is served from now on, and the cache looks after its renewal and its OCSP

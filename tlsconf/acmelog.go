@@ -15,6 +15,9 @@ import (
 var known = []string{
 	"could not get certificate from issuer", "job failed", "will retry", "challenge failed", "validating authorization", "deactivating authorization",
 	"tls-alpn challenge", "looking up info for HTTP challenge", "cleaning up solver",
+	"unable to get configuration to manage certificate; unable to renew",
+	"unable to get automation config for certificate; maintenance for this certificate will likely fail",
+	"final attempt; giving up until next scheduled renewal check finds the certificate still needs renewal",
 }
 
 // ear is a zapcore.Core that listens to what the libraries say. Their progress is no news: it goes to the log as debug, their errors as

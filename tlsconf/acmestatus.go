@@ -59,7 +59,7 @@ func (k *Keeper) status(p *policy, now time.Time) []Managed {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var out []Managed
-	for _, host := range p.hosts {
+	for _, host := range slices.Sorted(slices.Values(p.hosts)) {
 		m := Managed{Name: host, CA: caName(p.c.directories()[0]), Challenge: p.challenges()}
 		x := k.charges[host]
 		if x == nil || x.policy != p { // not in charge yet, or not any more
@@ -76,7 +76,7 @@ func (k *Keeper) status(p *policy, now time.Time) []Managed {
 		}
 		first := k.firsts[host]
 		switch {
-		case x.busy && x.want == renew:
+		case x.busy && (x.want == renew || x.want == retry):
 			m.State = "renewing"
 		case x.busy && x.want == obtain && x.cert == nil, first != nil && first.running:
 			m.State = "obtaining"
@@ -91,7 +91,7 @@ func (k *Keeper) status(p *policy, now time.Time) []Managed {
 		}
 		if x.last != nil {
 			m.Next = x.last.Next
-		} else if x.want == obtain || x.want == renew {
+		} else if x.want == obtain || x.want == renew || x.want == retry {
 			m.Next = x.due
 		}
 		out = append(out, m)

@@ -152,10 +152,14 @@ func (k *Keeper) event(ctx context.Context, event string, data map[string]any) e
 		}
 		f := k.explain(p, host, err)
 		k.mu.Lock()
-		f.Next = now.Add(max(k.pace.retry(x.failures+1, true), k.tendEvery))
 		k.failed(x, f, now)
+		if !x.busy {
+			// From here on it is the Keeper's: certmagic tries it again in its own time, whatever the CA has asked for.
+			x.want, x.due = retry, f.Next
+		}
 		k.mu.Unlock()
 		k.tell(host, f)
+		k.wake()
 		return nil
 	}
 	// The cache takes it up in a moment. No need to wait for that, with the new one at hand.
