@@ -31,6 +31,7 @@ type tasks struct {
 
 	running  []*co // the backing arrays of the lists that are being worked off
 	starting []Task
+	started  int // how many of starting have begun
 	stopping bool
 }
 
@@ -97,6 +98,12 @@ func (c *co) main(yield func(struct{}) bool) {
 		t := &c.l.tasks
 		if t.stopping {
 			return
+		}
+		// A coroutine whose task has ended runs the next one that is due, instead of going back to the loop for that: of two
+		// switches, 90 ns together, the answer to a stream of HTTP/2 that need not wait for anything costs none.
+		if c.task = t.nextStart(); c.task != nil {
+			c.work = 0
+			continue
 		}
 		if len(t.free) >= keepIdle {
 			t.forget(c)
@@ -183,11 +190,22 @@ func (l *Loop) runReady() {
 		l.running[i] = nil
 		l.resume(c)
 	}
-	l.starts, l.starting = l.starting[:0], l.starts
-	for i, t := range l.starting {
-		l.starting[i] = nil
+	l.starts, l.starting, l.started = l.starting[:0], l.starts, 0
+	for t := l.nextStart(); t != nil; t = l.nextStart() {
 		l.Go(t)
 	}
+}
+
+// nextStart returns the next task that runReady has to start, nil when there is none.
+func (t *tasks) nextStart() Task {
+	i := t.started
+	if i == len(t.starting) {
+		return nil
+	}
+	s := t.starting[i]
+	t.starting[i] = nil
+	t.started++
+	return s
 }
 
 // later makes those that gave way ready for the next turn.

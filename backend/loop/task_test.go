@@ -30,6 +30,61 @@ func TestTasksOfTasksRunLaterInTheTurn(t *testing.T) {
 	})
 }
 
+// Tasks that need not wait for anything share one coroutine; one that has to wait does not hold up those behind it.
+func TestTasksThatDoNotWaitShareACoroutine(t *testing.T) {
+	everywhere(t, func(r rig) {
+		var got []int
+		r.do(func() {
+			l := r.l
+			before, idle := l.Coroutines()
+			var e Event
+			for i := range 40 {
+				l.Go(Func(func() {
+					if i == 20 {
+						e.Wait(l, 0)
+					}
+					got = append(got, i)
+				}))
+			}
+			l.Yield()
+			if after, _ := l.Coroutines(); after-before > 2-idle {
+				r.Errorf("40 tasks, of which one waits, have made %d coroutines beside %d idle ones, want 2 in all", after-before, idle)
+			}
+			if len(got) != 39 || slices.Contains(got, 20) {
+				r.Errorf("ran: %v, want all but the one that waits", got)
+			}
+			e.Set(l)
+			l.Yield()
+		})
+		if len(got) != 40 || !slices.IsSorted(got[:39]) || got[39] != 20 {
+			r.Errorf("ran: %v, want them in their order and the one that waited at last", got)
+		}
+	})
+}
+
+// What goes wrong in a task does not touch the next one in its coroutine.
+func TestPanicSparesTheNextTask(t *testing.T) {
+	everywhere(t, func(r rig) {
+		var panics []any
+		on(r.l, func() { r.l.OnPanic = func(v any, _ []byte) { panics = append(panics, v) } })
+		ran := 0
+		r.do(func() {
+			for i := range 3 {
+				r.l.Go(Func(func() {
+					if i == 1 {
+						panic("mine")
+					}
+					ran++
+				}))
+			}
+			r.l.Yield()
+		})
+		if ran != 2 || !slices.Equal(panics, []any{"mine"}) {
+			r.Errorf("%d tasks ran and %v was reported, want 2 and one panic", ran, panics)
+		}
+	})
+}
+
 func TestTaskStartedByTheLoopRunsAtOnce(t *testing.T) {
 	everywhere(t, func(r rig) {
 		on(r.l, func() {
