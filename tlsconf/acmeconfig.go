@@ -22,7 +22,7 @@ type ACME struct {
 	TrustedRoots string `hcl:"trusted_roots,optional" path:"true"`
 
 	// Profile is the kind of certificate to ask for, where the CA has several: Let's Encrypt's "classic", "tlsserver" and "shortlived".
-	// Without it the CA chooses. A certificate that is issued on the first handshake has the CA's choice until it is renewed.
+	// Without it the CA chooses.
 	Profile string `hcl:"profile,optional"`
 
 	// Issue is when a certificate is asked for: "at-start", in the background, for every host; or "on-first-handshake", when the first

@@ -154,14 +154,14 @@ func TestExternalAccount(t *testing.T) {
 			d := domain()
 			r := newACMERig(t, acmetest.Options{EAB: map[string]string{id: key}})
 			c := r.block("one." + d)
-			c.ACME.Issue = issue
+			c.ACME.Issue, c.ACME.Profile = issue, ""
 			r.serve(c)
 			r.await("it has failed", func() bool { r.trusted("one." + d); return r.of("one."+d).Last != nil })
 			if f := r.of("one." + d).Last; !strings.Contains(f.Why, "asks for an account of its own") {
 				t.Errorf("%+v", f)
 			}
 			c = r.block("one." + d)
-			c.ACME.Issue = issue
+			c.ACME.Issue, c.ACME.Profile = issue, ""
 			c.ACME.EAB, c.ACME.Email = []*EAB{{KeyID: id, HMAC: strings.Repeat("A", len(key))}}, "ops@example.org"
 			r.serve(c)
 			r.await("the CA does not know that key", func() bool {
@@ -170,7 +170,7 @@ func TestExternalAccount(t *testing.T) {
 				return f != nil && strings.Contains(f.Why, "does not know the account of eab: compare key_id and hmac")
 			})
 			c = r.block("one." + d)
-			c.ACME.Issue = issue
+			c.ACME.Issue, c.ACME.Profile = issue, ""
 			c.ACME.EAB, c.ACME.Email = []*EAB{{KeyID: id, HMAC: key + "="}}, "ops@example.com" // padded, as some CAs write it
 			r.serve(c)
 			r.await("one."+d+" is good", func() bool { return r.trusted("one." + d) })

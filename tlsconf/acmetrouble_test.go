@@ -111,7 +111,7 @@ func TestRateLimitByHeader(t *testing.T) {
 					return true
 				})
 				c := r.block("one." + d)
-				c.ACME.Issue = issue
+				c.ACME.Issue, c.ACME.Profile = issue, ""
 				r.serve(c)
 				r.await("it has failed", func() bool { r.trusted("one." + d); return r.of("one."+d).Last != nil })
 				m := r.of("one." + d)

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
@@ -98,12 +99,17 @@ func (k *Keeper) first(p *policy, hello *tls.ClientHelloInfo) *tls.Certificate {
 // ask asks the CA for the certificate of a host, once. What it issues lies in the storage as if it had been obtained at the start, and is
 // renewed likewise: autocert's own timer finds there what certmagic has renewed and goes back to sleep.
 func (k *Keeper) ask(p *policy, x *charge, f *visit) {
+	directory := p.c.directories()[0]
+	k.log.Info("first handshake for "+x.host+": a certificate is asked for", zap.String("ca", caName(directory)))
+	if p.c.Profile != "" {
+		k.askProfile(p, x, f)
+		return
+	}
 	w := &witness{k: k, host: x.host, next: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: p.roots}, TLSHandshakeTimeout: 30 * time.Second,
 		ResponseHeaderTimeout: 30 * time.Second, ForceAttemptHTTP2: true,
 	}}
 	defer w.next.CloseIdleConnections()
-	directory := p.c.directories()[0]
 	m := &autocert.Manager{
 		Prompt:      autocert.AcceptTOS,
 		Cache:       &firstStore{autocertStore{k.storage, path.Join("autocert", p.issuers[0])}, p, x.host, f.tokens},
@@ -119,7 +125,6 @@ func (k *Keeper) ask(p *policy, x *charge, f *visit) {
 	if p.http {
 		m.HTTPHandler(nil) // lets it use HTTP-01; the answers are found in tokens
 	}
-	k.log.Info("first handshake for "+x.host+": a certificate is asked for", zap.String("ca", caName(directory)))
 	err := k.patiently(m, &tls.ClientHelloInfo{
 		ServerName: x.host, SupportedVersions: []uint16{tls.VersionTLS13}, SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
 		SupportedCurves: []tls.CurveID{tls.CurveP256}, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305},
@@ -133,6 +138,22 @@ func (k *Keeper) ask(p *policy, x *charge, f *visit) {
 		err = r
 	}
 	k.asked(p, x, f, stored, err)
+}
+
+// askProfile asks as at the start: autocert cannot name a profile. What first handshakes are bounded by bounds this too.
+func (k *Keeper) askProfile(p *policy, x *charge, f *visit) {
+	var s stored
+	err := k.heal(k.ctx, p, x.host)
+	if err == nil {
+		attempts := 0 // of which each is the first: the CA's staging directory has nothing to say about a host that has just moved here
+		err = p.magic.Load().ObtainCertSync(context.WithValue(k.ctx, certmagic.AttemptsCtxKey, &attempts), x.host)
+	}
+	if err == nil {
+		if s, err = loadStored(k.ctx, k.storage, p.issuers, x.host); err != nil {
+			err = fmt.Errorf("%w: what was issued could not be kept: %w", errStorage, err)
+		}
+	}
+	k.asked(p, x, f, s, err)
 }
 
 // patiently asks for a certificate and waits for it, but no longer than until the Keeper ends: the library cannot be told to, and may

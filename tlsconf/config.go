@@ -33,7 +33,7 @@ type Config struct {
 	ACME *ACME `hcl:"acme,block"`
 
 	// Hosts are the names certificates are issued for, internal ones and those of acme. Without it: the hosts of the frontends that use
-	// the block, and localhost for an internal one.
+	// the block, and localhost for an internal one. Clients that name no host get the certificate of the first one that is written.
 	Hosts []string `hcl:"hosts,optional"`
 
 	// Profile is Mozilla's name for a set of protocol versions and ciphers: "intermediate" (TLS 1.2 and 1.3) or "modern" (TLS 1.3).

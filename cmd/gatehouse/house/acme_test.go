@@ -243,6 +243,29 @@ func TestCertificatesAcrossReloads(t *testing.T) {
 	}
 }
 
+// TestFirstHostIsTheDefault: clients that name no host get the certificate of the host that is written first, before and after the CA has issued.
+func TestFirstHostIsTheDefault(t *testing.T) {
+	t.Parallel()
+	s := newACMESite(t, "", "www", "blog", "app")
+	unnamed := func() (name string, err error) {
+		c, err := tls.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.https)), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			return "", err
+		}
+		defer c.Close()
+		return c.ConnectionState().PeerCertificates[0].DNSNames[0], nil
+	}
+	if name, err := unnamed(); err != nil || name != s.name("www") {
+		t.Errorf("%s %v", name, err)
+	}
+	for _, label := range []string{"app", "blog", "www"} {
+		s.await(label+" has its certificate", func() bool { return s.good(s.https, s.name(label)) })
+	}
+	if name, err := unnamed(); err != nil || name != s.name("www") {
+		t.Errorf("%s %v", name, err)
+	}
+}
+
 // TestFirstHandshakeWaits for its certificate while the loops serve everybody else.
 func TestFirstHandshakeWaits(t *testing.T) {
 	t.Parallel()

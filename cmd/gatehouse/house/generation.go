@@ -139,8 +139,12 @@ func hostsOf(f *config.File, name string) (hosts []string) {
 			hosts = append(hosts, c.Hosts...)
 		}
 	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts)
+	seen := make(map[string]bool, len(hosts))
+	return slices.DeleteFunc(hosts, func(host string) bool {
+		was := seen[host]
+		seen[host] = true
+		return was
+	})
 }
 
 func (h *House) buildPools(g, old *generation, bad *faults) {
