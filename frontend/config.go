@@ -97,7 +97,9 @@ type Bind struct {
 	// HTTP3 also speaks HTTP/3, by QUIC: over UDP on the same port, which a firewall in front must let pass. Clients learn of it from the
 	// answers over TCP (Alt-Svc), and those whose network stops UDP go on there. It needs tls, and TLS 1.3 by its nature; requests are
 	// taken only when a handshake is complete (no 0-RTT). A connection lasts as long as its client keeps the address, or tells of a new one
-	// by its connection ID. It is not spoken on unix sockets and inherited descriptors, and the PROXY protocol does not exist there.
+	// by its connection ID. It is not spoken on unix sockets and inherited descriptors, and the PROXY protocol does not exist there. When it
+	// is switched off by a reload, answers over TCP tell clients to forget it. A key in global.state_dir lets clients notice at once that a
+	// process they talked to has crashed.
 	HTTP3 bool `hcl:"http3,optional"`
 
 	// Redirect is "https" where every request is answered by a redirect to the same URL over TLS.
