@@ -100,7 +100,11 @@ func (k *Keeper) configFor(c certmagic.Certificate) (*certmagic.Config, error) {
 			if x.want == retry {
 				return nil, fmt.Errorf("the renewal for %s has failed and is tried again in its time", name)
 			}
-			if cfg := x.policy.magic.Load(); cfg != nil {
+			cfg := x.policy.magic.Load()
+			if x.cert != nil && x.cert.planned() && k.pace.window == 0 {
+				cfg = x.policy.patient.Load()
+			}
+			if cfg != nil {
 				return cfg, nil
 			}
 		}
@@ -282,9 +286,9 @@ func (k *Keeper) load(p *policy) {
 		}
 		switch c, err := loadStored(k.ctx, k.storage, p.issuers, host); {
 		case err == nil:
-			p.certs[host] = &servedCert{Certificate: c.cert, issuer: c.issuer, file: k.file(c.issuer, host)}
+			p.certs[host] = k.fromStorage(c, host)
 		case !errors.Is(err, fs.ErrNotExist):
-			k.log.Error("the stored certificate for "+host+" cannot be used; other hosts are not affected", zap.Error(err))
+			k.log.Error("the stored certificate for "+host+" cannot be used; other hosts are not affected"+ownership(k.o.StateDir, err), zap.Error(err))
 		}
 	}
 }

@@ -25,6 +25,7 @@ type charge struct {
 	success  time.Time
 	told     life      // of the certificate, as the log has been told
 	stored   time.Time // when the stored certificate was written, as it was seen last
+	noted    time.Time // when its metadata were written, as they were seen last
 	held     time.Time // until when nobody renews it, zero for no such time
 }
 
@@ -94,7 +95,9 @@ func (k *Keeper) adopt(ctx context.Context, p *policy, host string) error {
 		}
 	}
 	k.cache.Remove(old)
-	k.serve(host, k.served(have.issuer, host, c))
+	s := k.served(have.issuer, host, c)
+	s.plan = have.plan
+	k.serve(host, s)
 	return nil
 }
 
@@ -179,6 +182,11 @@ func (k *Keeper) serve(host string, c *servedCert) {
 	if x == nil {
 		k.mu.Unlock()
 		return
+	}
+	if was := x.cert; was != nil && was.Leaf.Equal(c.Leaf) && c.plan.IsZero() {
+		c.plan = was.plan
+	} else {
+		x.noted = time.Time{}
 	}
 	x.cert, x.told = c, valid
 	p := x.policy

@@ -33,7 +33,7 @@ type Managed struct {
 	NotBefore time.Time
 	NotAfter  time.Time // both zero while there is none
 	Obtained  time.Time // the last success of this process; zero: none
-	Next      time.Time // when something is done for it next: obtaining, or renewing if the CA gives no other time; zero: nothing is planned
+	Next      time.Time // when something is done for it next: obtaining, or renewing, unless the CA gives another time by then; zero: nothing is planned
 	Last      *Failure  // of the last attempt; nil: there was none, or it went well
 	Successes uint64    // of this process
 	Failures  uint64
@@ -72,7 +72,10 @@ func (k *Keeper) status(p *policy, now time.Time) []Managed {
 				m.CA = caName(p.c.directories()[i])
 			}
 			m.State = string(lifeOf(c.Leaf, now))
-			m.Next = c.Leaf.NotAfter.Add(-c.Leaf.NotAfter.Sub(c.Leaf.NotBefore) / 3)
+			m.Next = k.due(c)
+			if x.held.After(m.Next) {
+				m.Next = x.held
+			}
 		}
 		first := k.firsts[host]
 		switch {

@@ -6,6 +6,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -17,10 +19,16 @@ type servedCert struct {
 	*tls.Certificate
 	issuer string // as the storage names it
 	file   string
+	plan   time.Time // when the CA wants it renewed, zero if it has not said so; guarded by Keeper.mu once it is served
 }
 
 // newer reports whether o was issued after c.
 func (c *servedCert) newer(o *servedCert) bool { return o.Leaf.NotBefore.After(c.Leaf.NotBefore) }
+
+// fromStorage makes a servedCert of one that is stored for host.
+func (k *Keeper) fromStorage(c stored, host string) *servedCert {
+	return &servedCert{Certificate: c.cert, issuer: c.issuer, file: k.file(c.issuer, host), plan: c.plan}
+}
 
 // served makes a servedCert of one in certmagic's cache, which a CA has issued for host.
 func (k *Keeper) served(issuer, host string, c certmagic.Certificate) *servedCert {
@@ -33,6 +41,11 @@ func (k *Keeper) issuerOf(p *policy, host string) string {
 		return o.issuer
 	}
 	return p.issuers[0]
+}
+
+// stores reports whether a file is one of those that file names.
+func (k *Keeper) stores(file string) bool {
+	return strings.HasPrefix(file, k.storage.Filename("certificates")+string(filepath.Separator))
 }
 
 // file returns where the certificate that a CA has issued for a host is stored.
@@ -75,6 +88,7 @@ func (k *Keeper) tend() {
 	for _, host := range hosts {
 		k.takeOver(host, now)
 		k.refresh(host, now)
+		k.notePlan(host)
 	}
 	k.mu.Lock()
 	k.tending = false
@@ -167,7 +181,7 @@ func (k *Keeper) event(ctx context.Context, event string, data map[string]any) e
 	if err != nil {
 		return nil // and told to whoever has stored it
 	}
-	k.serve(host, &servedCert{Certificate: c.cert, issuer: c.issuer, file: k.file(c.issuer, host)})
+	k.serve(host, k.fromStorage(c, host))
 	k.mu.Lock()
 	x.failures, x.last, x.success = 0, nil, now
 	x.counts.Obtained++

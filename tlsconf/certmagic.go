@@ -30,6 +30,7 @@ type policy struct {
 	issuers []string // the CAs, as the storage names them, in the order they are asked
 	roots   *x509.CertPool
 	magic   atomic.Pointer[certmagic.Config] // nil until it is known where CAs find this machine
+	patient atomic.Pointer[certmagic.Config] // likewise, for certificates whose CA says when to renew them
 	http    bool                             // they can ask by HTTP-01, guarded by Keeper.mu as the rest
 	tls     bool
 	lazy    bool                   // certificates are asked for by the first handshake
@@ -80,21 +81,27 @@ func (p *policy) setReach(r Reach) bool {
 	p.http, p.tls = len(byHTTP) > 0, len(byTLS) > 0
 	listenHost := host.String()
 
+	p.magic.Store(p.config(p.k.pace.window, listenHost))
+	p.patient.Store(p.config(patience, listenHost))
+	return moved
+}
+
+// config makes what certmagic works with: it renews in the last part of a lifetime, window.
+func (p *policy) config(window float64, listenHost string) *certmagic.Config {
 	cfg := certmagic.New(p.k.cache, certmagic.Config{
 		Storage:   p.k.storage,
 		Logger:    p.k.chatter,
 		OnEvent:   p.k.event,
 		KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
 
-		RenewalWindowRatio: p.k.pace.window,
+		RenewalWindowRatio: window,
 		// Nothing is asked of a CA by way of this one: certmagic makes an issuer of its own from its defaults where there is none.
 		Issuers: []certmagic.Issuer{},
 	})
 	for _, d := range p.c.directories() {
 		cfg.Issuers = append(cfg.Issuers, p.issuer(cfg, d, listenHost))
 	}
-	p.magic.Store(cfg)
-	return moved
+	return cfg
 }
 
 // issuer makes the client of one CA. For Let's Encrypt certmagic adds the staging CA, where it tries again what has failed.

@@ -241,7 +241,7 @@ func (k *Keeper) takeUp(ctx context.Context, p *policy, host string) error {
 		x.want, x.due, x.failures, x.last = adopt, time.Now(), 0, nil
 	}
 	k.mu.Unlock()
-	k.serve(host, &servedCert{Certificate: c.cert, issuer: c.issuer, file: k.file(c.issuer, host)})
+	k.serve(host, k.fromStorage(c, host))
 	k.wake()
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/certmagic"
 	"golang.org/x/crypto/acme/autocert"
@@ -21,7 +22,8 @@ import (
 // stored is a certificate as it lies in the storage.
 type stored struct {
 	cert   *tls.Certificate
-	issuer string // whose it is, as the storage names the CA
+	issuer string    // whose it is, as the storage names the CA
+	plan   time.Time // when the CA wants it renewed, zero if it has not said so
 }
 
 // errDamaged says that what is stored under a name is no certificate with its key.
@@ -35,8 +37,8 @@ func loadStored(ctx context.Context, s certmagic.Storage, issuers []string, name
 		c, e := loadOne(ctx, s, issuer, name)
 		switch {
 		case e == nil:
-			if best.cert == nil || c.Leaf.NotBefore.After(best.cert.Leaf.NotBefore) {
-				best, err = stored{c, issuer}, nil
+			if best.cert == nil || c.cert.Leaf.NotBefore.After(best.cert.Leaf.NotBefore) {
+				best, err = c, nil
 			}
 		case best.cert == nil && !errors.Is(e, fs.ErrNotExist):
 			err = e
@@ -46,31 +48,32 @@ func loadStored(ctx context.Context, s certmagic.Storage, issuers []string, name
 }
 
 // loadOne reads what one CA has issued for name.
-func loadOne(ctx context.Context, s certmagic.Storage, issuer, name string) (*tls.Certificate, error) {
+func loadOne(ctx context.Context, s certmagic.Storage, issuer, name string) (stored, error) {
 	keys := certmagic.StorageKeys
 	text, err := s.Load(ctx, keys.SiteCert(issuer, name))
 	if err != nil {
-		return nil, err
+		return stored{}, err
 	}
 	key, err := s.Load(ctx, keys.SitePrivateKey(issuer, name))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return stored{}, err
 	}
 	meta, err := s.Load(ctx, keys.SiteMeta(issuer, name))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return stored{}, err
 	}
 	c, err := tls.X509KeyPair(text, key)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		return stored{}, fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	if err := c.Leaf.VerifyHostname(strings.Replace(name, "*", "x", 1)); err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		return stored{}, fmt.Errorf("%w: %w", errDamaged, err)
 	}
-	if !json.Valid(meta) { // without it nobody could renew
-		return nil, fmt.Errorf("%w: %s is not JSON", errDamaged, keys.SiteMeta(issuer, name))
+	plan, ok := planIn(meta)
+	if !ok { // without it nobody could renew
+		return stored{}, fmt.Errorf("%w: %s is not JSON", errDamaged, keys.SiteMeta(issuer, name))
 	}
-	return &c, nil
+	return stored{&c, issuer, plan}, nil
 }
 
 // setAside renames what is stored for a name and damaged, so that a certificate is issued anew and whoever wants to can look at the
