@@ -32,6 +32,7 @@ type Keeper struct {
 	log     *zap.Logger
 	chatter *zap.Logger // for the libraries, which say more than anybody wants to know
 	heard   *heard
+	told    told
 	storage *certmagic.FileStorage
 	cache   *certmagic.Cache
 	pace    pace

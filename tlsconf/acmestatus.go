@@ -151,12 +151,16 @@ func (c *servedCert) words(now time.Time) string {
 	return "a certificate that is good until " + c.Leaf.NotAfter.Format(time.DateTime)
 }
 
-// tell writes a failure to the log, in words. It is an error when clients are refused already, or soon.
+// tell writes a failure to the log, in words, if that is news. It is an error when clients are refused already, or soon.
 func (k *Keeper) tell(host string, f *Failure) {
 	k.mu.Lock()
 	x := k.charges[host]
 	grave := x != nil && (x.cert == nil || lifeOf(x.cert.Leaf, f.Time) != valid)
+	others := len(k.charges) > 1
 	k.mu.Unlock()
+	if !k.told.news(host, f, grave, f.Time) {
+		return
+	}
 	next := "with the next handshake"
 	if !f.Next.IsZero() {
 		next = "in " + roughly(f.Next.Sub(f.Time))
@@ -165,7 +169,11 @@ func (k *Keeper) tell(host string, f *Failure) {
 	if grave {
 		log = k.log.Error
 	}
-	log(fmt.Sprintf("no certificate obtained for %s: %s. Serving %s; next try %s", host, strings.TrimSuffix(f.Why, "."), f.Serving, next),
+	where := host
+	if !f.Refused && others {
+		where += ", and others for which it is the same"
+	}
+	log(fmt.Sprintf("no certificate obtained for %s: %s. Serving %s; next try %s", where, strings.TrimSuffix(f.Why, "."), f.Serving, next),
 		zap.String("ca", f.CA), zap.String("problem", f.Problem), zap.Int("failures", f.Times))
 }
 
@@ -192,5 +200,6 @@ func (k *Keeper) tellObtained(host string, p *policy) {
 	if i := slices.Index(p.issuers, c.issuer); i >= 0 {
 		ca = caName(p.c.directories()[i])
 	}
+	k.told.over(host)
 	k.log.Info("certificate obtained for "+host, zap.String("ca", ca), zap.Time("not_after", c.Leaf.NotAfter))
 }
