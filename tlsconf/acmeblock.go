@@ -64,11 +64,11 @@ func (c *Certificates) startACME(files []served, now time.Time) error {
 	c.ca = openOrMakeAuthority(c.c.StateDir, now, c.log)
 	a.keeper.load(a.policy)
 	a.imported = readImported(a.keeper.o.StateDir, hosts, now, c.log)
+	c.acme = a // whose certificates have their staples already
 	if err := a.compose(now); err != nil {
 		a.close()
 		return err
 	}
-	c.acme = a
 	return nil
 }
 

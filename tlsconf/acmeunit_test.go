@@ -5,8 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -99,6 +102,9 @@ func TestFailuresInWords(t *testing.T) {
 		{problem("unauthorized", "Account has been deactivated", ""), true, "", "the account at Let's Encrypt was closed: remove it below " + k.o.StateDir +
 			`/acme/acme-v02.api.letsencrypt.org-directory/users, and a new one is opened ("Account has been deactivated")`, "Account has been deactivated"},
 		{problem("caa", "one\n\x1b[31mtwo\x00", ""), true, "", `a CAA record of 192.0.2.1 does not let Let's Encrypt issue ("one [31mtwo")`, "one [31mtwo"},
+		{&fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, false, "", fmt.Sprintf("the state directory %s cannot be used: open x: permission denied: let it belong to whom gatehouse runs as (chown -R %d:%d %[1]s)",
+			k.o.StateDir, os.Getuid(), os.Getgid()), "open x: permission denied"},
+		{&fs.PathError{Op: "open", Path: "x", Err: syscall.ENOSPC}, false, "", "the state directory " + k.o.StateDir + " cannot be used: open x: no space left on device", "open x: no space left on device"},
 		{errors.New("strange"), false, "", "it did not work: strange", "strange"},
 		{errors.New("strange\n"), false, "", "it did not work: strange", "strange"},
 		{errors.New("HTTP 503: " + strings.Repeat("<p>busy", 1000)), false, "", "Let's Encrypt is out of order: it answers with HTTP status 503", "HTTP 503: " + strings.Repeat("<p>busy", 1000)[:987] + "…"},

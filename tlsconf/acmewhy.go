@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -97,7 +98,7 @@ func (k *Keeper) why(p *policy, host string, f *Failure, said problem, refused b
 		_, isFile := errors.AsType[*fs.PathError](err) // which has the methods of a net.Error too
 		switch {
 		case isFile, errors.Is(err, errStorage), strings.Contains(err.Error(), "storage check"):
-			return fmt.Sprintf("the state directory %s cannot be used: %v", k.o.StateDir, err)
+			return fmt.Sprintf("the state directory %s cannot be used: %s%s", k.o.StateDir, line(err.Error(), causeMost), ownership(k.o.StateDir, err))
 		}
 		if s := k.unreached(p, ca, err); s != "" {
 			return s
@@ -145,6 +146,14 @@ func (k *Keeper) why(p *policy, host string, f *Failure, said problem, refused b
 		return fmt.Sprintf("%s does not know the account of eab: compare key_id and hmac with what it has given out%s", ca, quote)
 	}
 	return fmt.Sprintf("%s has refused%s", ca, quote)
+}
+
+// ownership says what to do about files that somebody else owns, as after a start as root: "" for other errors.
+func ownership(dir string, err error) string {
+	if !errors.Is(err, fs.ErrPermission) {
+		return ""
+	}
+	return fmt.Sprintf(": let it belong to whom gatehouse runs as (chown -R %d:%d %s)", os.Getuid(), os.Getgid(), dir)
 }
 
 // errStorage marks what is wrong with the storage.

@@ -59,12 +59,20 @@ func (s *stapler) changed() {
 	}
 }
 
+// concerns reports whether the stapler is to ask about a certificate. Those that were obtained by ACME have their staple from certmagic.
+func (s *stapler) concerns(v served) bool {
+	return v.file != "" && (s.c.acme == nil || !s.c.acme.keeper.stores(v.file))
+}
+
 // on returns x with all that is good at now stapled to its certificates, x itself where that is so already.
 func (s *stapler) on(x *index, now time.Time) *index {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []served
 	for i, v := range x.all {
+		if !s.concerns(v) {
+			continue
+		}
 		var der []byte
 		if k := s.by[identity(v.cert.Leaf)]; k != nil && now.Before(k.until) {
 			der = k.der
@@ -82,7 +90,9 @@ func (s *stapler) on(x *index, now time.Time) *index {
 	if all == nil {
 		return x
 	}
-	return newIndex(all, now)
+	with := newIndex(all, now)
+	with.asked = x.asked
+	return with
 }
 
 // run asks until ctx ends.
@@ -112,7 +122,7 @@ func (s *stapler) round(ctx context.Context, now time.Time) (next time.Time) {
 	here := map[string]bool{}
 	for _, v := range s.c.index.Load().all {
 		leaf := v.cert.Leaf
-		if len(leaf.OCSPServer) == 0 || len(v.cert.Certificate) < 2 || now.After(leaf.NotAfter) {
+		if !s.concerns(v) || len(leaf.OCSPServer) == 0 || len(v.cert.Certificate) < 2 || now.After(leaf.NotAfter) {
 			continue
 		}
 		id := identity(leaf)

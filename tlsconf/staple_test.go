@@ -16,6 +16,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 	"golang.org/x/crypto/ocsp"
+
+	"gatehouse/tlsconf/acmetest"
 )
 
 // responder is what a CA says of its certificates.
@@ -140,5 +142,52 @@ func TestStapleRefused(t *testing.T) {
 	}
 	if logs.Len() != 1 || !strings.Contains(logs.All()[0].Message, "has revoked the certificate") {
 		t.Errorf("%v", logs.All())
+	}
+}
+
+// TestStapleBesideACME: what the CA says of a certificate in a file is sent along also where the file is there until another CA has issued; what
+// first handshakes are to ask for is not forgotten over it. The certificate that is issued then has no responder, and nobody complains.
+func TestStapleBesideACME(t *testing.T) {
+	t.Parallel()
+	for _, issue := range []Issue{AtStart, OnFirstHandshake} {
+		t.Run(issue.String(), func(t *testing.T) {
+			t.Parallel()
+			d := domain()
+			host := "one." + d
+			old := mintCA(nil, "old CA")
+			says := newResponder(t, old, time.Hour)
+			r := newACMERig(t, acmetest.Options{})
+			r.keeper(func(k *Keeper) { k.pace.wait = 20 * time.Second })
+			c := r.block(host)
+			c.ACME.Issue = issue
+			dir := t.TempDir()
+			c.Certificate = mint(&old, newKey(""), func(c *x509.Certificate) { c.OCSPServer = []string{says.URL} }, host, "www."+d).write(t, dir, "old.pem", old.certPEM())
+			r.ca.SetDown(true)
+			r.serve(c)
+			r.await("the staple is sent", func() bool {
+				s, err := r.shake("www." + d)
+				if err != nil || len(s.OCSPResponse) == 0 {
+					return false
+				}
+				x, err := ocsp.ParseResponse(s.OCSPResponse, old.cert)
+				return err == nil && x.Status == ocsp.Good
+			})
+			if n := len(r.certs.Load().index.Load().asked); (n == 1) != (issue == OnFirstHandshake) {
+				t.Errorf("%d hosts wait for their first handshake", n)
+			}
+			r.ca.SetDown(false)
+			r.await("the CA has issued", func() bool { return r.trusted(host) })
+			if s, err := r.shake("www." + d); err != nil || len(s.OCSPResponse) == 0 {
+				t.Errorf("the staple of the other name is gone: %v", err)
+			}
+			for _, e := range r.logs.All() {
+				if strings.Contains(strings.ToLower(e.Message), "ocsp") || strings.Contains(e.Message, "staple") {
+					t.Errorf("a complaint: %s", e.Message)
+				}
+			}
+			if n := says.asked.Load(); n != 1 {
+				t.Errorf("the responder was asked %d times", n)
+			}
+		})
 	}
 }

@@ -31,7 +31,7 @@ type Certificates struct {
 	clients *clients   // nil when clients are not asked for certificates
 	exports *exporter  // nil without an export block
 	led     sync.Once
-	staples *stapler   // nil but for files alone: certmagic staples by itself
+	staples *stapler   // nil where the internal CA issues, which nobody can ask
 	putting sync.Mutex // held while the index is replaced
 	refused atomic.Pointer[[]refusedFile]
 
@@ -59,7 +59,7 @@ func New(ctx context.Context, c *Config, log *zap.Logger) (*Certificates, error)
 		}
 	}
 	certs.exports = newExporter(certs)
-	if !c.Internal && c.ACME == nil {
+	if !c.Internal {
 		certs.staples = newStapler(certs)
 	}
 	if err := certs.load(time.Now()); err != nil {

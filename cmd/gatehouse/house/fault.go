@@ -22,15 +22,18 @@ func (fs *faults) add(field any, err error, remedy string) {
 	*fs = append(*fs, fault{field, err.Error(), remedy})
 }
 
-// in returns the faults as one error that names the places in f.
+// in returns the faults as one error that names the places in f, and below each what to do.
 func (fs faults) in(f *config.File) error {
 	var errs []error
 	for _, x := range fs {
+		text := x.problem
 		if r := f.Range(x.field); r.Filename != "" {
-			errs = append(errs, fmt.Errorf("%s:%d: %s", r.Filename, r.Start.Line, x.problem))
-		} else {
-			errs = append(errs, errors.New(x.problem))
+			text = fmt.Sprintf("%s:%d: %s", r.Filename, r.Start.Line, text)
 		}
+		if x.remedy != "" {
+			text += "\n  " + x.remedy
+		}
+		errs = append(errs, errors.New(text))
 	}
 	return errors.Join(errs...)
 }
