@@ -31,10 +31,10 @@ func TestCheckH2(t *testing.T) {
 		frames [][]byte
 		want   string // the answer, or the beginning of the error
 	}{
-		{"content", [][]byte{settingsFrame, head(false), data}, "HTTP/1.1 200 \r\n\r\nfine"},
-		{"none", [][]byte{settingsFrame, head(true)}, "HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n"},
-		{"interim", [][]byte{settingsFrame, h2.AppendHeaders(nil, 1, h2.AppendStatus(nil, 103), false), head(false), data}, "HTTP/1.1 200 \r\n\r\nfine"},
-		{"PING", [][]byte{settingsFrame, h2.AppendPing(nil, false, []byte("12345678")), head(false), data}, "HTTP/1.1 200 \r\n\r\nfine"},
+		{"content", [][]byte{settingsFrame, head(false), data}, "HTTP/1.1 200 OK\r\n\r\nfine"},
+		{"none", [][]byte{settingsFrame, head(true)}, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
+		{"interim", [][]byte{settingsFrame, h2.AppendHeaders(nil, 1, h2.AppendStatus(nil, 103), false), head(false), data}, "HTTP/1.1 200 OK\r\n\r\nfine"},
+		{"PING", [][]byte{settingsFrame, h2.AppendPing(nil, false, []byte("12345678")), head(false), data}, "HTTP/1.1 200 OK\r\n\r\nfine"},
 		{"not SETTINGS", [][]byte{head(true)}, "PROTOCOL_ERROR: the first frame"},
 		{"HTTP/1", [][]byte{[]byte("HTTP/1.1 400 Bad Request\r\n\r\n")}, "the server speaks HTTP/1"},
 		{"reset", [][]byte{settingsFrame, h2.AppendReset(nil, 1, h2.RefusedStream)}, "the server has ended"},
