@@ -90,7 +90,7 @@ func (u *upload) fail(err error) {
 		he.Err = &serverError{a.srv, "write to", he.Err}
 	}
 	u.err = he
-	u.lenient = late && a.answered // it has heard enough, and the client may well know that
+	u.lenient = late && a.answered && !a.x.Req.Converse // it has heard enough, and the client may well know that
 }
 
 func (u *upload) send() error {

@@ -182,11 +182,12 @@ func (b *inbody) await() error {
 	b.more.Clear()
 	b.waiting = true
 	t, converse := &b.s.e.entry.Frontend.t, b.s.e.Req.Converse
-	d := t.Client
+	ok := false
 	if converse {
-		d = t.Tunnel
+		ok = b.s.e.hear(l, &b.more, t.Tunnel)
+	} else {
+		ok = b.more.Wait(l, t.Client)
 	}
-	ok := b.more.Wait(l, d)
 	b.waiting = false
 	switch {
 	case b.broken:

@@ -187,12 +187,13 @@ func (b *http3Body) Next(wait bool) (h1.Piece, error) {
 		case !wait:
 			return h1.Piece{}, nil
 		}
-		began, patience, converse := l.Now(), b.x.Patience, b.x.e.Req.Converse
-		if converse { // it may be the server's turn to speak
-			patience = b.x.e.entry.Frontend.t.Tunnel
-		}
+		began, converse, came := l.Now(), b.x.e.Req.Converse, false
 		b.wait = true
-		came := b.more.Wait(l, patience)
+		if converse {
+			came = b.x.e.hear(l, &b.more, b.x.e.entry.Frontend.t.Tunnel)
+		} else {
+			came = b.more.Wait(l, b.x.Patience)
+		}
 		b.wait = false
 		switch {
 		case b.broken:

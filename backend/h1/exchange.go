@@ -61,7 +61,7 @@ type Request struct {
 	// Continue says the client waits for 100 Continue before it sends the content. The Expect line is not in Header.
 	Continue bool
 	Trailers bool // the client takes trailers ("TE: trailers")
-	// Converse says that the content is one half of a conversation (gRPC): the client may be silent for as long as the tunnel timeout, and
+	// Converse says that the content is one half of a conversation (gRPC): both sides may be silent for as long as the tunnel timeout, and the client
 	// need not send at any rate. A RoundTripper sets it that knows its server to speak so.
 	Converse bool
 	Bytes    int // of the head as it came in

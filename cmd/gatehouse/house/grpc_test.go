@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,7 +17,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
@@ -42,6 +45,9 @@ func (e *echoer) unary(ctx context.Context, in *words) (*words, error) {
 		<-ctx.Done()
 		e.ended <- ctx.Err()
 		return nil, status.FromContextError(ctx.Err()).Err()
+	case s == "deadline":
+		end, _ := ctx.Deadline()
+		return wordsOf(time.Until(end).String()), nil
 	}
 	md, _ := metadata.FromIncomingContext(ctx)
 	grpc.SetHeader(ctx, metadata.Pairs("saw", strings.Join(md["x-who"], ",")))
@@ -92,9 +98,34 @@ func (e *echoer) spread(s grpc.ServerStream) error {
 	return nil
 }
 
-// service starts the service, with TLS if there is a configuration. It returns its address.
+// tick says something every ten minutes, five hours long, and hears the client only then.
+func (e *echoer) tick(s grpc.ServerStream) error {
+	for range 30 {
+		if err := s.SendMsg(wordsOf("tick")); err != nil {
+			return err
+		}
+		time.Sleep(10 * time.Minute)
+	}
+	in := &words{}
+	if err := s.RecvMsg(in); err != nil {
+		return err
+	}
+	return s.SendMsg(twice(in))
+}
+
+// service starts the service. It returns its address.
 func (e *echoer) service(t testing.TB, o ...grpc.ServerOption) string {
 	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.serve(ln, o...))
+	return ln.Addr().String()
+}
+
+// serve starts the service on a listener, and returns what ends it.
+func (e *echoer) serve(ln net.Listener, o ...grpc.ServerOption) (stop func()) {
 	handler := func(f func(*echoer, grpc.ServerStream) error) grpc.StreamHandler {
 		return func(srv any, s grpc.ServerStream) error { return f(srv.(*echoer), s) }
 	}
@@ -112,20 +143,16 @@ func (e *echoer) service(t testing.TB, o ...grpc.ServerOption) string {
 		Streams: []grpc.StreamDesc{
 			{StreamName: "Stream", Handler: handler((*echoer).stream), ServerStreams: true, ClientStreams: true},
 			{StreamName: "Collect", Handler: handler((*echoer).collect), ClientStreams: true},
+			{StreamName: "Tick", Handler: handler((*echoer).tick), ServerStreams: true, ClientStreams: true},
 			{StreamName: "Spread", Handler: handler((*echoer).spread), ServerStreams: true},
 		},
 	}, e)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var running sync.WaitGroup
 	running.Go(func() { g.Serve(ln) })
-	t.Cleanup(func() {
+	return func() {
 		g.Stop()
 		running.Wait()
-	})
-	return ln.Addr().String()
+	}
 }
 
 // grpc returns a client of the house's, as its own.
@@ -161,6 +188,7 @@ const (
 	stream  = "/test.Echo/Stream"
 	collect = "/test.Echo/Collect"
 	spread  = "/test.Echo/Spread"
+	tick    = "/test.Echo/Tick"
 )
 
 func TestGRPCUnary(t *testing.T) {
@@ -299,6 +327,53 @@ func TestGRPCGivesUp(t *testing.T) {
 	}
 }
 
+// TestGRPCBehindEverything: a cache, compressing of all there is, a persistence cookie and header rules leave calls what they are.
+func TestGRPCBehindEverything(t *testing.T) {
+	r := build(t, plan{tls: true, more: "cache \"pages\" {}\n", back: "cookie \"SERVERID\" {}\n" + speaking((&echoer{}).service(t)), front: `cache = cache.pages
+ compress {
+  types    = ["application/*"]
+  min_size = "1B"
+  private  = true
+ }
+ response_headers { set = { x-by = "gatehouse" } }`})
+	cc := r.grpc()
+	in := &words{Value: bytes.Repeat([]byte("the same again, "), 10_000)}
+	for range 3 {
+		var header metadata.MD
+		out := &words{}
+		if err := cc.Invoke(soon(t), unary, in, out, grpc.Header(&header)); err != nil || !bytes.Equal(out.Value, append(in.Value, in.Value...)) {
+			t.Fatalf("%v, %d bytes", err, len(out.Value))
+		}
+		if fmt.Sprint(header["x-by"]) != "[gatehouse]" || !strings.HasPrefix(strings.Join(header["set-cookie"], ""), "SERVERID=") {
+			t.Errorf("%v", header)
+		}
+	}
+	s, err := cc.NewStream(soon(t), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 { // each answer is there before the next word
+		if err := s.SendMsg(in); err != nil {
+			t.Fatal(err)
+		}
+		out := &words{}
+		if err := s.RecvMsg(out); err != nil || len(out.Value) != 2*len(in.Value) {
+			t.Fatalf("%v, %d bytes", err, len(out.Value))
+		}
+	}
+	s.CloseSend()
+	if err := s.RecvMsg(&words{}); err != io.EOF {
+		t.Error(err)
+	}
+	err = cc.Invoke(soon(t), unary, wordsOf("fail"), &words{})
+	if s := status.Convert(err); s.Code() != codes.FailedPrecondition {
+		t.Errorf("%v", err)
+	}
+	if c := r.h.Status().Frontends[0].Compress; c.Compressed() > 0 {
+		t.Errorf("calls are compressed: %s", c.Codings())
+	}
+}
+
 // TestGRPCWithoutServer: what the house answers itself is a status of gRPC.
 func TestGRPCWithoutServer(t *testing.T) {
 	r := build(t, plan{bind: both, back: speaking("127.0.0.1:1") + " retries = 0"})
@@ -311,50 +386,46 @@ func TestGRPCWithoutServer(t *testing.T) {
 	}
 }
 
-// TestGRPCLoad: many calls of all kinds at once, while servers come to the end of their connections.
+// census counts the connections of a server.
+type census struct{ connections atomic.Int64 }
+
+func (*census) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
+func (*census) HandleRPC(context.Context, stats.RPCStats)                         {}
+func (*census) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (c *census) HandleConn(_ context.Context, s stats.ConnStats) {
+	if _, ok := s.(*stats.ConnBegin); ok {
+		c.connections.Add(1)
+	}
+}
+
+// TestGRPCLoad: many calls at once, while one server bids farewell to its connections all the time (GOAWAY), and the other takes few streams on
+// each. No call notices.
 func TestGRPCLoad(t *testing.T) {
-	var back strings.Builder
-	addrs := []string{(&echoer{}).service(t, grpc.MaxConcurrentStreams(7)), (&echoer{}).service(t)}
-	back.WriteString(speaking(addrs...))
-	r := build(t, plan{bind: both, back: back.String(), loops: 2})
+	var of census
+	leaving := (&echoer{}).service(t, grpc.StatsHandler(&of), grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: 5 * time.Millisecond}))
+	narrow := (&echoer{}).service(t, grpc.MaxConcurrentStreams(7))
+	r := build(t, plan{bind: both, back: speaking(leaving, narrow), loops: 2})
 	var wg sync.WaitGroup
-	for i := range 4 {
+	var calls atomic.Int64
+	for range 4 {
 		cc := r.grpc()
 		for j := range 10 {
 			wg.Go(func() {
 				out := &words{}
-				for k := range 30 {
-					w := fmt.Sprintf("%d/%d/%d", i, j, k) + strings.Repeat("x", k*j*100)
+				for k := 0; k < 30 || of.connections.Load() < 8; k++ {
+					w := fmt.Sprintf("%d/%d", j, k) + strings.Repeat("x", k%30*j*100)
 					if err := cc.Invoke(soon(t), unary, wordsOf(w), out); err != nil || string(out.Value) != w+w {
 						t.Errorf("%v, %d bytes", err, len(out.Value))
 						return
 					}
+					calls.Add(1)
 				}
 			})
 		}
 	}
 	wg.Wait()
-}
-
-// TestGRPCSilence: a conversation may pause for longer than the timeouts of requests and answers.
-func TestGRPCSilence(t *testing.T) {
-	r := build(t, plan{bind: both, front: `timeouts { client = "40ms" }`,
-		back: "timeouts {\n server = \"40ms\"\n tunnel = \"10s\"\n }\n" + speaking((&echoer{}).service(t))})
-	s, err := r.grpc().NewStream(soon(t), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, stream)
-	if err != nil {
-		t.Fatal(err)
+	if n := of.connections.Load(); n < 8 {
+		t.Errorf("the server that leaves has had %d connections", n)
 	}
-	for range 3 {
-		if err := s.SendMsg(wordsOf("x")); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.RecvMsg(&words{}); err != nil {
-			t.Fatal(err)
-		}
-		<-time.After(150 * time.Millisecond) // the silence is what this is about
-	}
-	s.CloseSend()
-	if err := s.RecvMsg(&words{}); err != io.EOF {
-		t.Error(err)
-	}
+	t.Logf("%d calls, %d connections to the server that leaves", calls.Load(), of.connections.Load())
 }
