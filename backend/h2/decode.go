@@ -19,6 +19,9 @@ type Decoder struct {
 	scratch []byte // the line of a field that is in no table
 	begun   bool   // a field was read of this block: the table's size cannot change any more
 	updates int    // changes of the size in this block
+
+	memo *memo  // nil: no block is worth it
+	last uint64 // hash of the last block that could have been
 }
 
 var (
@@ -46,11 +49,12 @@ func (d *Decoder) Begin(block []byte) {
 // Err returns what was wrong with the block, an *Error for the whole connection, or nil.
 func (d *Decoder) Err() error { return d.err }
 
-// Trim gives back what a long field has let grow.
+// Trim gives back what a long field has let grow, and what is remembered of a block besides the table.
 func (d *Decoder) Trim() {
 	if cap(d.scratch) > 4<<10 {
 		d.scratch = nil
 	}
+	d.memo = nil
 }
 
 // Next reads the next field and reports whether there is one.
@@ -82,6 +86,7 @@ func (d *Decoder) resize(n int) {
 		d.err = errTable
 	default:
 		d.t.max = n
+		d.t.age++
 		d.t.evict(0)
 		if d.t.ring == nil {
 			d.t.grow() // see Begin

@@ -54,10 +54,23 @@ type reading struct {
 // where its status is 0 (RFC 9113 8.1.1). A WebSocket's extended CONNECT (RFC 8441) becomes the GET that HTTP/1 has for it, without a
 // Sec-WebSocket-Key.
 func (a *Assembler) Request(d *Decoder, block []byte, r *h1.Request, ended bool, lim *h1.ParseLimits) (Urgency, error) {
+	if ended && d.memo != nil {
+		if prio, ok := d.memo.request(d, block, r, lim); ok {
+			return prio, nil
+		}
+	}
 	p := reading{r: r, lim: lim, prio: NoPriority}
 	a.cookie = a.cookie[:0]
-	for d.Begin(block); d.Next(); {
+	age, from, to := d.t.age, 0, 0
+	for d.Begin(block); ; {
+		at := len(block) - len(d.b)
+		if !d.Next() {
+			break
+		}
 		f := &d.Field
+		if f.Kind == Path {
+			from, to = at, len(block)-len(d.b)
+		}
 		if p.err != nil {
 			continue
 		}
@@ -83,6 +96,9 @@ func (a *Assembler) Request(d *Decoder, block []byte, r *h1.Request, ended bool,
 	}
 	if cap(a.cookie) > 64<<10 {
 		a.cookie = nil
+	}
+	if err == nil && ended && age == d.t.age {
+		d.remember(block, from, to, &p)
 	}
 	if err != nil {
 		r.Method, r.Target, r.Host, r.Upgrade = nil, nil, nil, ""

@@ -20,6 +20,7 @@ type table struct {
 	n     int
 	size  int // as RFC 7541 counts
 	max   int
+	age   uint64 // how often anything of it has changed
 }
 
 // evict drops the oldest entries until the table has room for more.
@@ -37,6 +38,7 @@ func (t *table) evict(more int) {
 
 // insert adds a field, which must not be in the table's own memory.
 func (t *table) insert(f *Field) {
+	t.age++
 	t.evict(f.size())
 	if f.size() > t.max {
 		return // "it is not an error": the table is empty then (RFC 7541 4.4)
