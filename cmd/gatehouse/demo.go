@@ -95,6 +95,11 @@ func demoConfig(talk io.Writer, folder, dir string) (*config.File, error) {
 		file.Admin.Socket, file.Admin.Listen = filepath.Join(dir, "admin.sock"), loop.Addr{}
 	}
 	for _, t := range file.TLS {
+		if t.ACME != nil {
+			fmt.Fprintf(talk, "tls %q: no CA is asked: one of the demo's own stands in\n", t.Name)
+			t.ACME, t.Internal, t.Certificate, t.Key = nil, true, "", ""
+			continue
+		}
 		for _, f := range []string{t.Certificate, t.Key} {
 			if _, err := os.Stat(f); f != "" && err != nil {
 				fmt.Fprintf(talk, "tls %q: there is no %s: a CA of the demo's own stands in\n", t.Name, filepath.Base(f))

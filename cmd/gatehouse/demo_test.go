@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -199,7 +200,12 @@ func TestDemoPlaysAFolder(t *testing.T) {
 func TestDemoPlaysTheGuide(t *testing.T) {
 	for _, folder := range demoNames() {
 		d := startDemo(t, folder)
-		tr := &http.Transport{}
+		tr := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if _, port, err := net.SplitHostPort(address); err == nil { // as with curl's --resolve, where the site has a name
+				address = net.JoinHostPort("127.0.0.1", port)
+			}
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}}
 		if d.caFile != "" {
 			pem, err := os.ReadFile(d.caFile)
 			if err != nil {
