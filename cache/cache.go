@@ -99,7 +99,7 @@ func (c *Cache) Name() string { return c.c.Name }
 // Snapshot returns what the cache is like now. From any goroutine.
 func (c *Cache) Snapshot() Snapshot {
 	d := c.store.data
-	return Snapshot{Keys: d.EstimatedSize(), Bytes: d.WeightedSize(), Memory: d.GetMaximum(), Filling: c.store.filling.Load(), Disk: c.store.disk.Load().snapshot()}
+	return Snapshot{Keys: d.EstimatedSize(), Bytes: d.WeightedSize(), Memory: uint64(c.store.memory.Load()), Filling: c.store.filling.Load(), Disk: c.store.disk.Load().snapshot()}
 }
 
 // RoundTrip answers an exchange (h1.RoundTripper): from memory, or together with others who ask the same, or by the next RoundTripper.

@@ -150,6 +150,9 @@ func (e *entry) weight() int64 {
 	n := int64(unsafe.Sizeof(*e)) + int64(len(e.reason)) + int64(e.head.Size()+e.head.Len()*field) + int64(e.choice.size())
 	for _, c := range e.content {
 		n += int64(cap(c)) + 24
+		if cap(c) < chunkSize {
+			n += int64(cap(c)) / 16 // memory comes in sizes that are up to an eighth apart
+		}
 	}
 	return n
 }
@@ -248,5 +251,5 @@ func (r *resource) weight() int64 {
 	for _, e := range r.variants {
 		n += e.weight()
 	}
-	return n
+	return n + n/16 // the system gives a process about so much more than it uses
 }

@@ -71,7 +71,7 @@ func (a *ask) send(f *fill, old *entry, fwd string) error {
 			return nil
 		}
 		if kept {
-			a.c.store.filling.Add(-r.Length)
+			a.c.store.unreserve(r.Length)
 		}
 	}
 	a.refuse(f, old, &j, fwd)

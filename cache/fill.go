@@ -155,7 +155,14 @@ func (s *store) reserve(n int64) bool {
 		s.filling.Add(-n)
 		return false
 	}
+	s.rebound()
 	return true
+}
+
+// unreserve gives them back.
+func (s *store) unreserve(n int64) {
+	s.filling.Add(-n)
+	s.rebound()
 }
 
 // open says that the answer is e, without its content, and may be shared.
@@ -221,7 +228,7 @@ func (f *fill) add(l *loop.Loop, data []byte, most int64) {
 // spill takes the content out of memory, and lets it be written to the disk instead if there is one. mu is held.
 func (f *fill) spill() {
 	f.spilled = true
-	f.s.filling.Add(-f.held)
+	f.s.unreserve(f.held)
 	f.held = 0
 	if f.large <= 0 || f.length > f.large || f.size > f.large {
 		return
@@ -281,7 +288,7 @@ func (f *fill) finish(l *loop.Loop, trailer *h1.Header) {
 	sh := f.s.shard(f.hash)
 	sh.mu.Lock()
 	f.mu.Lock()
-	f.s.filling.Add(-f.held)
+	f.s.unreserve(f.held)
 	f.held = 0
 	if !f.spilled {
 		f.trim()
@@ -324,7 +331,7 @@ func (f *fill) fail(l *loop.Loop, err error) {
 		f.spool.abort()
 		f.spool = nil
 	}
-	f.s.filling.Add(-f.held)
+	f.s.unreserve(f.held)
 	f.held = 0
 	f.phase, f.err, f.feeder = failed, err, nil
 	f.wake(l)

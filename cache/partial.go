@@ -83,7 +83,7 @@ func (a *ask) keepWhole(all *h1.Response, j *judgement, q *asked, fwd string) bo
 		return true
 	}
 	if kept {
-		s.filling.Add(-n)
+		s.unreserve(n)
 	}
 	return false
 }

@@ -264,7 +264,7 @@ func (r *reading) collect(place int64, b []byte) bool {
 // settle ends the way of content into memory.
 func (r *reading) settle() {
 	if r.reserved > 0 {
-		r.d.s.filling.Add(-r.reserved)
+		r.d.s.unreserve(r.reserved)
 	}
 	if r.of != nil {
 		r.of.stored.promoted.Store(false) // the next one may try

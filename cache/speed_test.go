@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/backend/h1"
 	"gatehouse/backend/loop"
@@ -182,6 +183,33 @@ func TestMemoryStaysWithinItsBound(t *testing.T) {
 	}
 	if r.cache.Stats.Evicted.Load() == 0 {
 		t.Error("nothing was pushed out")
+	}
+}
+
+// What is on its way counts: others make room for it, and have it back if it does not come.
+func TestRoomForWhatIsOnItsWay(t *testing.T) {
+	for _, broken := range []error{nil, &h1.Error{Status: 502, Side: h1.ByServer, State: 'D'}} {
+		bubble(t, 1, &Config{Memory: 16 << 20, MaxObject: 4 << 20}, func(r *rig) {
+			r.numbered(100_000)
+			for i := range 200 {
+				r.get(fmt.Sprintf("/%d", i))
+			}
+			r.cache.store.data.CleanUp()
+			full := r.cache.Snapshot()
+			half := content(2_000_000)
+			r.streams("HTTP/1.1 200 OK\nCache-Control: max-age=600\nContent-Length: 4000000", time.Second, broken, half, half)
+			got := r.start(request{text: "GET /large"})
+			time.Sleep(500 * time.Millisecond)
+			r.cache.store.data.CleanUp()
+			s := r.cache.Snapshot()
+			if s.Filling != 4_000_000 || s.Bytes+uint64(s.Filling) > 16<<20+(16<<20)/boundSteps || full.Bytes < 15<<20 || s.Memory != 16<<20 {
+				t.Errorf("%d bytes, of which 4,000,000 make %d", full.Bytes, s.Bytes)
+			}
+			<-got
+			if b := r.cache.store.bound.Load(); b != 16<<20 || r.cache.store.data.GetMaximum() != uint64(b) {
+				t.Errorf("afterwards there is room for %d", b)
+			}
+		})
 	}
 }
 

@@ -28,12 +28,16 @@ type store struct {
 	purges  atomic.Uint64 // purges of more than one key: what is being fetched meanwhile is not stored
 	most    atomic.Int64  // bytes of all variants of one key
 	under   atomic.Int64  // bound of filling. To ask data would take its lock
+	memory  atomic.Int64  // bound of what is stored and of filling together
+	bound   atomic.Int64  // of what is stored: memory without what is on its way, in steps
 
 	hurried chan struct{}        // closed when there is no time to write what waits for the disk
 	disk    atomic.Pointer[disk] // the second tier; nil: none
 	closing sync.WaitGroup       // disk tiers that are not used any more
 	files   fileSystem
 	log     *zap.Logger
+
+	bounding sync.Mutex // guards the change of bound
 
 	mu       sync.Mutex // guards backends, and the closing of hurried
 	backends map[string]bool
@@ -67,9 +71,30 @@ func newStore(memory int64) *store {
 func (s *store) resize(memory int64) {
 	s.most.Store(memory / 8)
 	s.under.Store(memory / 4)
-	if s.data.GetMaximum() != uint64(memory) {
-		s.data.SetMaximum(uint64(memory))
+	s.memory.Store(memory)
+	s.rebound()
+}
+
+// boundSteps is into how many steps memory is divided to make room for what is on its way.
+const boundSteps = 64
+
+// rebound lets what is stored have what is not on its way. Most answers are too small to make a difference.
+func (s *store) rebound() {
+	if s.boundNow() == s.bound.Load() {
+		return
 	}
+	s.bounding.Lock()
+	defer s.bounding.Unlock()
+	if b := s.boundNow(); b != s.bound.Load() {
+		s.bound.Store(b)
+		s.data.SetMaximum(uint64(b))
+	}
+}
+
+func (s *store) boundNow() int64 {
+	memory := s.memory.Load()
+	step := memory / boundSteps
+	return memory - (s.filling.Load()+step/2)/step*step
 }
 
 // since returns the store's clock: milliseconds since it was made.

@@ -133,6 +133,9 @@ func serve(c *cobra.Command, file *config.File, flags *configFlags, takeover boo
 	if err != nil {
 		return failed(err)
 	}
+	if os.Getenv("GOGC") == "" {
+		go paceMemory(tidy, h.CacheBytes)
+	}
 	if err := h.Start(); err != nil {
 		return failed(err)
 	}

@@ -123,6 +123,15 @@ func (c *caches) status(name string) admin.Cache {
 	return v
 }
 
+// CacheBytes returns about how much memory is taken by what caches remember, and by what is on its way there. From any goroutine.
+func (h *House) CacheBytes() (n uint64) {
+	for _, c := range h.gen.Load().caches {
+		s := c.first.Snapshot()
+		n += s.Bytes + uint64(max(s.Filling, 0))
+	}
+	return n
+}
+
 // Purge makes caches forget. From any goroutine that is no loop's.
 func (h *House) Purge(p admin.Purge) (*admin.Purged, error) {
 	g := h.gen.Load()
