@@ -197,6 +197,7 @@ func readDiskHead(b []byte, epoch, now int64) (h diskHead, err error) {
 		e.staleRevalidate = 0
 	}
 	e.born = born - epoch
+	e.head.Freeze()
 	h.entry = e
 	return h, nil
 }

@@ -55,6 +55,7 @@ func (e *entry) complete(unix int64) {
 	if t, ok := headerDate(&e.head, h1.LastModified); ok {
 		e.changed = t
 	}
+	e.head.Freeze()
 }
 
 // unstorable reports whether a field says something about one connection, one client or one moment only (RFC 9111 3.1). The fields
@@ -80,6 +81,7 @@ func (e *entry) filled(content [][]byte, size int64) *entry {
 	} else if size == 0 && e.status != 204 && !o.head.Has(h1.ContentLength) {
 		o.head.AddString("Content-Length", "0")
 	}
+	o.head.Freeze()
 	return o
 }
 
@@ -126,6 +128,7 @@ func (e *entry) without(hidden *directives) *entry {
 			o.head.Add(string(name), value)
 		}
 	}
+	o.head.Freeze()
 	return &o
 }
 
@@ -148,6 +151,7 @@ func (e *entry) left(now int64) int64 { return e.life - e.age(now) }
 func (e *entry) weight() int64 {
 	const field = 48 // what a Header remembers of a line
 	n := int64(unsafe.Sizeof(*e)) + int64(len(e.reason)) + int64(e.head.Size()+e.head.Len()*field) + int64(e.choice.size())
+	n += int64(e.head.Size()) + 64 // what HTTP/2 makes of the head, once somebody asks for it
 	for _, c := range e.content {
 		n += int64(cap(c)) + 24
 		if cap(c) < chunkSize {

@@ -13,6 +13,8 @@ type Header struct {
 	line []line
 	has  uint64 // a bit for every known name that was ever in: a cleared bit proves absence
 	came int    // 1 + how many lines the peer sent, 0: it sent them all
+
+	ready *Ready // of the first lines; nil: none
 }
 
 // line is one field line, as ranges of buf.
@@ -25,7 +27,7 @@ type line struct {
 }
 
 // Reset empties h and keeps its memory.
-func (h *Header) Reset() { h.buf, h.line, h.has, h.came = h.buf[:0], h.line[:0], 0, 0 }
+func (h *Header) Reset() { h.buf, h.line, h.has, h.came, h.ready = h.buf[:0], h.line[:0], 0, 0, nil }
 
 // Seal notes that the lines so far are what the peer sent, unless that was noted before: lines that are added from now on are this
 // proxy's own word.
@@ -133,6 +135,7 @@ func add[V []byte | string](h *Header, name string, value V) {
 
 // SetValue replaces the value at place i; the line keeps its place and the spelling of its name.
 func (h *Header) SetValue(i int, value []byte) {
+	h.changed(i)
 	f := &h.line[i]
 	off := len(h.buf)
 	// The value may be a range of buf: append copies before it writes over anything.
@@ -143,12 +146,22 @@ func (h *Header) SetValue(i int, value []byte) {
 }
 
 // DelAt deletes the line at place i.
-func (h *Header) DelAt(i int) { h.line[i].gone = true }
+func (h *Header) DelAt(i int) {
+	h.changed(i)
+	h.line[i].gone = true
+}
+
+// changed notes that the line at place i is about to be changed.
+func (h *Header) changed(i int) {
+	if h.ready != nil && i < h.ready.lines {
+		h.ready = nil
+	}
+}
 
 // Del deletes every line of that known name.
 func (h *Header) Del(id Name) {
 	for i := h.Index(id, 0); i >= 0; i = h.Index(id, i+1) {
-		h.line[i].gone = true
+		h.DelAt(i)
 	}
 	h.has &^= 1 << id
 }
@@ -156,7 +169,7 @@ func (h *Header) Del(id Name) {
 // DelName is Del for any name, in any case.
 func (h *Header) DelName(name string) {
 	for i := h.IndexName(name, 0); i >= 0; i = h.IndexName(name, i+1) {
-		h.line[i].gone = true
+		h.DelAt(i)
 	}
 }
 
@@ -179,7 +192,7 @@ func (h *Header) AppendTo(dst []byte) []byte {
 
 // CopyFrom makes h an independent copy of o.
 func (h *Header) CopyFrom(o *Header) {
-	h.buf, h.line, h.has, h.came = append(h.buf[:0], o.buf...), append(h.line[:0], o.line...), o.has, o.came
+	h.buf, h.line, h.has, h.came, h.ready = append(h.buf[:0], o.buf...), append(h.line[:0], o.line...), o.has, o.came, o.ready
 }
 
 // Size returns the bytes AppendTo would append.
