@@ -77,6 +77,7 @@ func (k *Keeper) attempt(ctx context.Context, p *policy, host string, w want, fa
 // adopt takes the certificate of a host from the storage: it is served from now on, and the cache looks after its renewal and its OCSP
 // staple.
 func (k *Keeper) adopt(ctx context.Context, p *policy, host string) error {
+	at := k.storedAt(p, host) // before it is read, so that takeOver sees whatever comes later
 	have, err := loadStored(ctx, k.storage, p.issuers, host)
 	if err != nil {
 		return err
@@ -98,6 +99,11 @@ func (k *Keeper) adopt(ctx context.Context, p *policy, host string) error {
 	s := k.served(have.issuer, host, c)
 	s.plan = have.plan
 	k.serve(host, s)
+	k.mu.Lock()
+	if x := k.charges[host]; x != nil {
+		x.stored = at
+	}
+	k.mu.Unlock()
 	return nil
 }
 

@@ -21,20 +21,8 @@ func (k *Keeper) takeOver(host string, now time.Time) {
 	}
 	p, was, seen := x.policy, x.cert, x.stored
 	k.mu.Unlock()
-	var last time.Time
-	for _, issuer := range p.issuers {
-		if i, err := k.storage.Stat(k.ctx, certmagic.StorageKeys.SiteCert(issuer, host)); err == nil && i.Modified.After(last) {
-			last = i.Modified
-		}
-	}
+	last := k.storedAt(p, host)
 	if age := now.Sub(last); last.IsZero() || last.Equal(seen) || age >= 0 && age < ripe {
-		return
-	}
-	if was != nil && seen.IsZero() {
-		// What is served was read from there a moment ago: with thousands of names, reading all of it again takes seconds.
-		k.mu.Lock()
-		x.stored = last
-		k.mu.Unlock()
 		return
 	}
 	have, err := loadStored(k.ctx, k.storage, p.issuers, host)
@@ -47,4 +35,14 @@ func (k *Keeper) takeOver(host string, now time.Time) {
 		x.want, x.due = adopt, now
 		k.log.Info("the certificate for "+host+" that another instance has obtained is taken from the storage", zap.Time("not_after", have.cert.Leaf.NotAfter))
 	}
+}
+
+// storedAt returns when the newest certificate for a host was written to the storage, zero if there is none.
+func (k *Keeper) storedAt(p *policy, host string) (last time.Time) {
+	for _, issuer := range p.issuers {
+		if i, err := k.storage.Stat(k.ctx, certmagic.StorageKeys.SiteCert(issuer, host)); err == nil && i.Modified.After(last) {
+			last = i.Modified
+		}
+	}
+	return last
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/tlsconf/acmetest"
 )
@@ -18,7 +19,8 @@ import (
 // other one serves the new one too. The CA comes to the first alone, which answers for both.
 func TestTwoProcessesOnOneStorage(t *testing.T) {
 	t.Parallel()
-	s := newCertSite(t, acmetest.Options{Profiles: map[string]uint64{"minute": 60}}, "", "www.site.test") // which is looked after once a second
+	s := newCertSite(t, acmetest.Options{Profiles: map[string]uint64{"minutes": 120}}, "", "www.site.test") // which is looked after every two seconds
+	s.renewAfter(90 * time.Second)
 	ports := freePorts(t, 2)
 	text, err := os.ReadFile(filepath.Join(s.dir, "gatehouse.hcl"))
 	if err != nil {

@@ -12,12 +12,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"gatehouse/tlsconf/acmetest"
 )
@@ -132,10 +134,13 @@ func TestCertVerbs(t *testing.T) {
 		out, _, _ = s.verb("cert", "list")
 		return strings.Contains(out, "forbidden by policy")
 	})
-	for _, want := range []string{"www.site.test", " valid ", " failed ", "127.0.0.1:", "HTTP-01, TLS-ALPN-01", "blocked.test:\n  attempt failed ", "clients get a certificate of the internal CA meanwhile", " in 59d"} {
+	for _, want := range []string{"www.site.test", " valid ", " failed ", "127.0.0.1:", "HTTP-01, TLS-ALPN-01", "blocked.test:\n  attempt failed ", "clients get a certificate of the internal CA meanwhile"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
+	}
+	if !regexp.MustCompile(` in (58|59|60)d`).MatchString(out) { // the CA wants it renewed after two thirds of 90 days, or a day earlier or later
+		t.Errorf("no plan of the CA's in\n%s", out)
 	}
 	if out, _, _ := s.verb("cert", "list", "--json"); !strings.Contains(out, `"problem": "`) || !strings.Contains(out, `"state": "valid"`) {
 		t.Error(out)
@@ -214,6 +219,21 @@ func (s *certSite) client(host string, keep bool) *http.Client {
 	return &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: s.ca.Client(host), DisableKeepAlives: !keep, ForceAttemptHTTP2: keep}}
 }
 
+// renewAfter makes the CA want its certificates renewed so long after it is asked for the first time (RFC 9773), which is when it has issued. By itself
+// it would name any moment of a life as short as in these tests.
+func (s *certSite) renewAfter(d time.Duration) {
+	s.ca.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/renewalInfo/") {
+			return false
+		}
+		at := time.Now().Add(d).UTC()
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Retry-After", "21600")
+		fmt.Fprintf(w, `{"suggestedWindow": {"start": %q, "end": %q}}`, at.Format(time.RFC3339), at.Add(2*time.Second).Format(time.RFC3339))
+		return true
+	})
+}
+
 // ask asks for a page, which has to be well, and returns the serial number of the certificate it came with.
 func (s *certSite) ask(c *http.Client, host string) (serial string, err error) {
 	r, err := http.NewRequest("GET", "https://"+net.JoinHostPort("127.0.0.1", strconv.Itoa(s.safe))+"/", nil)
@@ -237,7 +257,8 @@ func (s *certSite) ask(c *http.Client, host string) (serial string, err error) {
 // over one that stays.
 func TestCertRenewalUnderLoad(t *testing.T) {
 	t.Parallel()
-	s := newCertSite(t, acmetest.Options{Profiles: map[string]uint64{"short": 6}}, "", "www.site.test")
+	s := newCertSite(t, acmetest.Options{Profiles: map[string]uint64{"short": 9}}, "", "www.site.test")
+	s.renewAfter(5 * time.Second)
 	p := launch(t, s.dir, nil)
 	p.await("a certificate", func() bool { _, err := s.shake("www.site.test"); return err == nil })
 	var work sync.WaitGroup
