@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -94,7 +95,8 @@ func TestSingleAddressWithoutRoot(t *testing.T) {
 		giveAddress(t, i+1, x.address)
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
-			ca := acmetest.New(t, acmetest.Options{TLSPort: 443, HTTPPort: 80, Address: x.address, Profiles: map[string]uint64{"short": 9}})
+			ca := acmetest.New(t, acmetest.Options{TLSPort: 443, HTTPPort: 80, Address: x.address, Profiles: map[string]uint64{"short": 30}})
+			renewAfter(ca, 4*time.Second)
 			dir := openDir(t)
 			server := httptest.NewServer(http.HandlerFunc(fine))
 			t.Cleanup(server.Close)

@@ -20,7 +20,7 @@ import (
 func TestTwoProcessesOnOneStorage(t *testing.T) {
 	t.Parallel()
 	s := newCertSite(t, acmetest.Options{Profiles: map[string]uint64{"minutes": 120}}, "", "www.site.test") // which is looked after every two seconds
-	s.renewAfter(90 * time.Second)
+	renewAfter(s.ca, 90*time.Second)
 	ports := freePorts(t, 2)
 	text, err := os.ReadFile(filepath.Join(s.dir, "gatehouse.hcl"))
 	if err != nil {

@@ -221,8 +221,8 @@ func (s *certSite) client(host string, keep bool) *http.Client {
 
 // renewAfter makes the CA want its certificates renewed so long after it is asked for the first time (RFC 9773), which is when it has issued. By itself
 // it would name any moment of a life as short as in these tests.
-func (s *certSite) renewAfter(d time.Duration) {
-	s.ca.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+func renewAfter(ca *acmetest.CA, d time.Duration) {
+	ca.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
 		if !strings.Contains(r.URL.Path, "/renewalInfo/") {
 			return false
 		}
@@ -258,7 +258,7 @@ func (s *certSite) ask(c *http.Client, host string) (serial string, err error) {
 func TestCertRenewalUnderLoad(t *testing.T) {
 	t.Parallel()
 	s := newCertSite(t, acmetest.Options{Profiles: map[string]uint64{"short": 9}}, "", "www.site.test")
-	s.renewAfter(5 * time.Second)
+	renewAfter(s.ca, 5*time.Second)
 	p := launch(t, s.dir, nil)
 	p.await("a certificate", func() bool { _, err := s.shake("www.site.test"); return err == nil })
 	var work sync.WaitGroup
