@@ -3,6 +3,7 @@ package tlsconf
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -45,7 +46,6 @@ type counts struct{ Obtained, Failed uint64 }
 
 // attempt does what is wanted for a host, once, and reports whether another certificate was issued. It takes as long as it takes.
 func (k *Keeper) attempt(ctx context.Context, p *policy, host string, w want, failures int) (issued bool, err error) {
-	cfg := p.magic.Load()
 	if w == adopt {
 		err := k.adopt(ctx, p, host)
 		switch {
@@ -58,13 +58,8 @@ func (k *Keeper) attempt(ctx context.Context, p *policy, host string, w want, fa
 	// certmagic turns to Let's Encrypt's staging CA while an attempt follows a failed one, and to the real one when that has issued.
 	ctx = context.WithValue(ctx, certmagic.AttemptsCtxKey, &failures)
 	had := p.current(host)
-	switch w {
-	case renew, retry:
-		err = cfg.RenewCertSync(ctx, host, w == renew)
-	default:
-		if err = k.heal(ctx, p, host); err == nil {
-			err = cfg.ObtainCertSync(ctx, host)
-		}
+	if err = k.request(ctx, p, host, w); forgotten(err) {
+		err = k.request(ctx, p, host, w)
 	}
 	if err != nil {
 		return false, err
@@ -72,6 +67,29 @@ func (k *Keeper) attempt(ctx context.Context, p *policy, host string, w want, fa
 	err = k.adopt(ctx, p, host)
 	has := p.current(host)
 	return w != retry || has != nil && (had == nil || !has.Leaf.Equal(had.Leaf)), err
+}
+
+// request has certmagic ask the CAs once.
+func (k *Keeper) request(ctx context.Context, p *policy, host string, w want) error {
+	cfg := p.magic.Load()
+	if w == renew || w == retry {
+		if c := p.current(host); c != nil { // of an account that is not ours any more
+			if err := k.disown(ctx, p, c.issuer, host); err != nil {
+				k.log.Debug("the renewal of "+host+" may be refused", zap.Error(err))
+			}
+		}
+		return cfg.RenewCertSync(ctx, host, w == renew)
+	}
+	if err := k.heal(ctx, p, host); err != nil {
+		return err
+	}
+	return cfg.ObtainCertSync(ctx, host)
+}
+
+// forgotten reports whether a CA did not know the account any more. certmagic opens another one then, but comes with the old one a second time all the
+// same, and ends without a certificate and without a reason.
+func forgotten(err error) bool {
+	return err != nil && strings.HasSuffix(err.Error(), "no certificate chains")
 }
 
 // adopt takes the certificate of a host from the storage: it is served from now on, and the cache looks after its renewal and its OCSP

@@ -164,6 +164,13 @@ func (k *Keeper) event(ctx context.Context, event string, data map[string]any) e
 		if err == nil || ctx.Err() != nil {
 			return nil
 		}
+		if forgotten(err) {
+			k.mu.Lock()
+			x.want, x.due = retry, now
+			k.mu.Unlock()
+			k.wake()
+			return nil
+		}
 		f := k.explain(p, host, err)
 		k.mu.Lock()
 		k.failed(x, f, now)
