@@ -143,12 +143,22 @@ func TestHTTP2Abuse(t *testing.T) {
 		}},
 		{"malformed requests", 202, func(p *h2peer, i uint32) { p.headers(2*i+1, true, asking("/", "te: gzip")...) }},
 		{"SETTINGS", 1001, func(p *h2peer, i uint32) { p.fr.WriteSettings() }},
+		{"SETTINGS that shrink and grow the table", 1001, func(p *h2peer, i uint32) {
+			p.fr.WriteSettings(http2.Setting{ID: http2.SettingHeaderTableSize, Val: i % 2 * 4096})
+		}},
 		{"acknowledged SETTINGS", 1001, func(p *h2peer, i uint32) { p.fr.WriteSettingsAck() }},
 		{"PING", 1001, func(p *h2peer, i uint32) { p.fr.WritePing(false, [8]byte{}) }},
 		{"PING answered", 1001, func(p *h2peer, i uint32) { p.fr.WritePing(true, [8]byte{}) }},
 		{"PRIORITY", 1001, func(p *h2peer, i uint32) { p.fr.WritePriority(1, http2.PriorityParam{StreamDep: 3}) }},
 		{"PRIORITY_UPDATE", 1001, func(p *h2peer, i uint32) { p.fr.WriteRawFrame(0x10, 0, 0, []byte("\x00\x00\x00\x01u=1")) }},
 		{"WINDOW_UPDATE", 1001, func(p *h2peer, i uint32) { p.fr.WriteWindowUpdate(0, 1) }},
+		{"WINDOW_UPDATE of a stream, a byte at a time", 1002, func(p *h2peer, i uint32) {
+			if i == 0 {
+				p.headers(1, true, asking("/")...)
+			}
+			p.fr.WriteWindowUpdate(1, 1)
+		}},
+		{"streams beyond the limit", 100 + 202, func(p *h2peer, i uint32) { p.headers(2*i+1, true, asking("/")...) }},
 		{"unknown frames", 1001, func(p *h2peer, i uint32) { p.fr.WriteRawFrame(0xbe, 0, 0, nil) }},
 		{"empty DATA", 1010, func(p *h2peer, i uint32) {
 			if i == 0 {
