@@ -17,14 +17,16 @@ type ask struct {
 	w    *waiter
 	stop func() // Exchange.Cancel, made once
 
-	x      *h1.Exchange
-	rule   *rule
-	now    int64  // milliseconds of the store's clock
-	target []byte // as it goes into the key and to the server
-	key    []byte
-	hash   uint64
-	req    h1.Header // of the request as it came in, once that is not enough
-	offset int64     // from the loop's clock to the store's
+	x       *h1.Exchange
+	rule    *rule
+	now     int64  // milliseconds of the store's clock
+	target  []byte // as it goes into the key and to the server
+	key     []byte
+	hash    uint64
+	req     h1.Header // of the request as it came in, once that is not enough
+	offset  int64     // from the loop's clock to the store's
+	purges  uint64    // what the store knew of orders to forget when the server was asked
+	forgets uint64
 	// background: no client asked, and none gets the answer.
 	background bool
 	bare       bool // the server that was asked got no cookies, whatever the client sent

@@ -58,6 +58,7 @@ type disk struct {
 	owed       []*purge        // likewise
 	pause      time.Time       // until when nothing is written
 	ending     bool
+	given      bool // up, for another directory or none
 }
 
 // diskState is how far the disk tier is.
@@ -151,6 +152,9 @@ func (d *disk) keep() {
 			return
 		}
 		lost := d.load() && d.work()
+		if !lost && d.unkept() {
+			d.disown()
+		}
 		d.held.Close()
 		if !lost {
 			return

@@ -19,6 +19,8 @@ const (
 	tempDir = "gatehouse.tmp"
 	// lockFile is locked by the process that uses the directory, and holds its number.
 	lockFile = "gatehouse.lock"
+	// leftFile is there when a directory was given up for another one, or none, by a reload. What was purged since is still there.
+	leftFile = "gatehouse.left"
 )
 
 // occupy takes the directory into possession. While that fails, because another process has it or it cannot be written to, it tries again
@@ -85,6 +87,30 @@ func (d *disk) vacate() {
 	d.mu.Unlock()
 }
 
+// give says that the tier is closed though the store goes on without it.
+func (d *disk) give() {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	d.given = true
+	d.mu.Unlock()
+}
+
+// unkept reports whether answers may have to be forgotten, from now on or already, that stay in the directory.
+func (d *disk) unkept() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.given || d.state < diskReady && len(d.forgotten)+len(d.owed) > 0
+}
+
+// disown says to whoever comes next that what is in the directory is not to be used.
+func (d *disk) disown() {
+	if err := os.WriteFile(filepath.Join(d.dir, leftFile), nil, 0o600); err != nil {
+		d.log.Warn("cache: answers that are forgotten from now on may come back with the directory", zap.Error(err))
+	}
+}
+
 // lock makes the directory, if there is none, and locks it.
 func (d *disk) lock() (*os.File, error) {
 	if err := os.MkdirAll(filepath.Join(d.dir, tempDir), 0o700); err != nil {
@@ -128,6 +154,9 @@ func (d *disk) load() bool {
 	d.mu.Unlock()
 	began := time.Now()
 	d.clean()
+	left := filepath.Join(d.dir, leftFile)
+	_, err := os.Lstat(left)
+	disowned := err == nil
 	var list []loaded
 	tidied := 0
 	for i := range 256 {
@@ -146,6 +175,10 @@ func (d *disk) load() bool {
 			if !ok || !strings.HasPrefix(f.Name(), dir) {
 				continue // not ours
 			}
+			if disowned {
+				d.unlink(n)
+				continue
+			}
 			info, err := f.Info()
 			if err != nil || !info.Mode().IsRegular() {
 				continue
@@ -155,6 +188,11 @@ func (d *disk) load() bool {
 		if len(list) >= tidied+loadTidy {
 			tidied = len(list)
 			runtime.GC()
+		}
+	}
+	if disowned {
+		if err := os.Remove(left); err != nil {
+			d.fail("remove "+leftFile, err)
 		}
 	}
 	slices.SortFunc(list, func(a, b loaded) int { return cmp.Compare(a.time, b.time) })

@@ -90,7 +90,8 @@ func known(x *h1.Exchange) bool { return x.TLS != nil && len(x.TLS.PeerCertifica
 // roundTrip lets the server answer, and puts the request back to what it was. It reports whether the server got cookies. A fill goes
 // on when its client leaves: then nobody watches the client.
 func (a *ask) roundTrip(fill bool) (cookies bool, err error) {
-	x := a.x
+	x, s := a.x, a.c.store
+	a.purges, a.forgets = s.purges.Load(), s.shard(a.hash).forgets.Load()
 	client, local, target := x.Client, x.Local, x.Req.Target
 	if fill && client != nil {
 		if !local.IsValid() {
@@ -174,12 +175,16 @@ func (a *ask) refuse(f *fill, old *entry, j *judgement, fwd string) {
 	tell(a.x, fwd, fwdStatus(r.Status), detail(j.detail))
 }
 
-// late makes a fill of an answer that nobody was expected to wait for, unless another one is on its way.
+// late makes a fill of an answer that nobody was expected to wait for, unless another one is on its way, or something was forgotten since the server
+// was asked, which may have been this.
 func (a *ask) late(e *entry) *fill {
 	s := a.c.store
 	sh := s.shard(a.hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if a.purges != s.purges.Load() || a.forgets != sh.forgets.Load() {
+		return nil
+	}
 	for _, f := range sh.fills[a.hash] {
 		if f.key != string(a.key) {
 			continue

@@ -77,14 +77,16 @@ func (s *store) begin(sh *shard, hash uint64, key []byte) *fill {
 	return f
 }
 
-// promises returns by what the answer will be selected, nil while nobody knows, and whether it may be waited for.
+// promises returns by what the answer will be selected, nil while nobody knows, and whether it may be waited for. Who comes after a purge does not
+// get what was asked for before.
 func (f *fill) promises() (*selection, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	good := !f.doomed && f.from == f.s.purges.Load()
 	if f.entry != nil {
-		return &f.entry.choice, !f.doomed && !f.spilled
+		return &f.entry.choice, good && !f.spilled
 	}
-	return f.choice, !f.doomed && f.phase == asking
+	return f.choice, good && f.phase == asking
 }
 
 // strayed notes that somebody does not wait any longer, and reports false when too many do not. Without personal it is also false where

@@ -288,6 +288,7 @@ func (s *store) useDisk(c *Disk, memory int64) {
 		s.disk.Store(openDisk(s, c, memory, s.log))
 	}
 	if was != nil {
+		was.give()
 		s.closing.Go(was.Close)
 	}
 }

@@ -45,8 +45,9 @@ type store struct {
 
 // shard is a part of the keys: a short lock for what is being fetched, and for changes of what is stored.
 type shard struct {
-	mu    sync.Mutex
-	fills map[uint64][]*fill
+	mu      sync.Mutex
+	fills   map[uint64][]*fill
+	forgets atomic.Uint64 // orders to forget a key, or something of it
 }
 
 func newStore(memory int64) *store {
@@ -187,6 +188,7 @@ func (s *store) drop(hash uint64, key string, e *entry) {
 	sh := s.shard(hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	sh.forgets.Add(1)
 	if d := s.disk.Load(); d != nil {
 		d.drop(fileNameOf(key, &e.choice))
 	}
@@ -207,6 +209,7 @@ func (s *store) forget(key []byte) bool {
 	sh := s.shard(hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	sh.forgets.Add(1)
 	found := false
 	if d := s.disk.Load(); d != nil {
 		found = d.forget(keyHash(key))
