@@ -2,10 +2,12 @@ package house_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,6 +118,75 @@ listen front
 			}
 			if fwd := "X-Forwarded-For: 127.0.0.9\r\n"; mode == "http" && !strings.Contains(o.seen(), fwd) {
 				t.Errorf("%s: the server got %q", send, o.seen())
+			}
+			r.shutdown(0)
+		}
+	}
+}
+
+// TestHAProxyAnnouncesUnderEverything: the header of HAProxy comes before TLS, before HTTP/2 in the clear and under TLS, before TLS that goes on
+// to a server as it is, and on a unix socket.
+func TestHAProxyAnnouncesUnderEverything(t *testing.T) {
+	behind, o := newOrigin(t, nil), newOrigin(t, nil)
+	inner := build(t, plan{tls: true, servers: []*origin{behind}}) // a server that speaks TLS
+	file := filepath.Join(t.TempDir(), "s")
+	front := func(name, bind, more string) string {
+		return "listen \"" + name + "\" {\n log = log.access\n bind " + bind + "\n" + more + "\n}\n"
+	}
+	const accepting = "accept_proxy = [\"127.0.0.1\"]"
+	server := "server \"A\" \"" + o.addr + "\" {}"
+	for _, x := range []struct {
+		name, text string
+		tls, h2    bool
+		where      string // "" for its address
+	}{
+		{"plain", front("www", `"127.0.0.1:1" { `+accepting+` }`, server), false, false, ""},
+		{"TLS", front("www", "\"127.0.0.1:1\" {\n"+accepting+"\ntls = tls.own\nprotocols = [\"http/1.1\"]\n}", "hosts = [\"a.test\"]\n"+server), true, false, ""},
+		{"HTTP/2 under TLS", front("www", "\"127.0.0.1:1\" {\n"+accepting+"\ntls = tls.own\n}", "hosts = [\"a.test\"]\n"+server), true, true, ""},
+		{"HTTP/2 in the clear", front("www", "\"127.0.0.1:1\" {\n"+accepting+"\nprotocols = [\"h2\"]\n}", server), false, true, ""},
+		{"a relay", front("www", `"127.0.0.1:1" { `+accepting+` }`, "mode = \"tcp\"\n"+server), false, false, ""},
+		{"a relay of TLS and HTTP/2", front("www", `"127.0.0.1:1" { `+accepting+` }`, "mode = \"tcp\"\nserver \"A\" \""+inner.addr+"\" {}"), true, true, ""},
+		{"a relay by name", front("www", `"127.0.0.1:1" { `+accepting+` }`, "mode = \"tcp\"\nhosts = [\"a.test\"]\nserver \"A\" \""+inner.addr+"\" {}"), true, true, ""},
+		{"a unix socket", front("www", `"unix:`+file+`" { accept_proxy = ["0.0.0.0/0"] }`, server), false, false, "unix@" + file},
+	} {
+		for _, send := range []string{"send-proxy", "send-proxy-v2"} {
+			r, book := site(t, "tls \"own\" { internal = true }\n"+x.text)
+			where := x.where
+			if where == "" {
+				where = r.addr
+			}
+			addr := haproxy(t, "\nlisten front\n mode tcp\n bind fd@3\n server gatehouse "+where+" "+send+"\n")
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
+			var local string
+			tr := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
+			tr.Protocols.SetHTTP1(!x.h2)
+			tr.Protocols.SetHTTP2(x.h2)
+			tr.Protocols.SetUnencryptedHTTP2(x.h2)
+			tr.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				nc, err := d.DialContext(ctx, "tcp", addr)
+				if err == nil {
+					local = nc.LocalAddr().String()
+				}
+				return nc, err
+			}
+			url := "http://a.test/"
+			if x.tls {
+				url = "https://a.test/"
+			}
+			resp, err := (&http.Client{Transport: tr, Timeout: patience}).Get(url)
+			if err != nil {
+				t.Errorf("%s, %s: %v", x.name, send, err)
+				r.shutdown(0)
+				continue
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			tr.CloseIdleConnections()
+			if resp.StatusCode != 200 || (resp.ProtoMajor == 2) != x.h2 {
+				t.Errorf("%s, %s: %s %s", x.name, send, resp.Proto, resp.Status)
+			}
+			if line := book.next(t); !strings.HasPrefix(line, local+" ") {
+				t.Errorf("%s, %s: logged %s, want the client %s", x.name, send, line, local)
 			}
 			r.shutdown(0)
 		}
