@@ -81,6 +81,7 @@ var differences = map[string]func(want *config.File){
 // renewed are folders whose configuration is another way to the old one's end.
 var renewed = map[string]bool{
 	"4.2.2-drain-command": true, // a command in place of second ports
+	"automatic-https":     true, // certificates that come by themselves in place of a file
 }
 
 // inputsOf returns the old configurations of a folder that make one pile.
