@@ -61,8 +61,11 @@ type CA struct {
 	down   atomic.Bool
 }
 
-// orderPath is where Pebble takes orders.
-const orderPath = "/order-plz"
+// Where Pebble takes orders, and opens accounts.
+const (
+	orderPath   = "/order-plz"
+	accountPath = "/sign-me-up"
+)
 
 // environment is what Pebble reads while it is being made.
 var environment sync.Mutex
@@ -113,8 +116,13 @@ func New(t testing.TB, o Options) *CA {
 		validator := va.New(logger, httpPort, tlsPort, false, c.DNS.Addr, store)
 		front := wfe.New(logger, store, validator, authority, nil, false, len(o.EAB) > 0, 0, 0)
 		all := front.Handler()
+		var account sync.Mutex // Pebble writes to an account that it has made, and shows it to whoever has the same key, without a lock
 		pebble := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasSuffix(r.URL.Path, orderPath) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, accountPath):
+				account.Lock()
+				defer account.Unlock()
+			case strings.HasSuffix(r.URL.Path, orderPath):
 				findReplaced(store, r)
 			}
 			all.ServeHTTP(w, r)
