@@ -86,12 +86,13 @@ func FuzzHostSet(f *testing.F) {
 		} else if strings.Count(name, ":") == 1 {
 			name, _, _ = strings.Cut(name, ":")
 		}
-		name = strings.Map(func(r rune) rune {
-			if r >= 'A' && r <= 'Z' {
-				return r + 'a' - 'A'
+		folded := []byte(name) // names are bytes, valid UTF-8 or not
+		for i, c := range folded {
+			if c >= 'A' && c <= 'Z' {
+				folded[i] += 'a' - 'A'
 			}
-			return r
-		}, strings.ToValidUTF8(name, "?"))
+		}
+		name = string(folded)
 		if len(name) > 1 {
 			name = strings.TrimSuffix(name, ".")
 		}
