@@ -210,8 +210,7 @@ func (a *answer) talk() error {
 	if x.Req.Body == nil {
 		b = append(b, "\r\n"...)
 		c.C.SetWriteTimeout(p.t.Server)
-		if err = c.Write(b); err != nil {
-			a.unsent = c.C.BytesWritten() == sent
+		if err = c.WriteLate(b); err != nil {
 			err = &h1.Error{Status: 502, Side: h1.ByServer, Reused: true, Err: &serverError{a.srv, "write to", err}, Cause: 'S', State: 'H'}
 		}
 		x.Loop.PutSmall(b)
@@ -229,6 +228,8 @@ func (a *answer) talk() error {
 		err = a.hear()
 	}
 	if err != nil {
+		// The head leaves at the end of the turn, or never does: nobody has acted on it then.
+		a.unsent = x.Req.Body == nil && c.C.BytesWritten() == sent
 		switch {
 		case a.up.err != nil: // that is why the connection was closed
 			return a.up.err

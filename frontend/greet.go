@@ -75,6 +75,7 @@ func (c *conn) greet() error {
 	r.greeters.add(c)
 	defer r.greeters.remove(c)
 	c.C.SetWriteTimeout(request)
+	r.l.WriteLate() // a third of a millisecond is long
 	err := c.T.Handshake()
 	if err != nil {
 		c.under.refused(c, err)

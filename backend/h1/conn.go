@@ -29,7 +29,7 @@ type Conn struct {
 }
 
 // Room is how many bytes are left free in front of input, so that a head can be rewritten, or a chunk's size be written, in place.
-const Room = 1024
+const Room = loop.Headroom
 
 // readMax bounds one read. Six full TLS records: more brought nothing.
 const readMax = 96 << 10
@@ -45,6 +45,7 @@ func NewConn(c *loop.Conn, t *tls.Conn, peer Side) *Conn {
 func (c *Conn) Init(lc *loop.Conn, t *tls.Conn, peer Side) {
 	c.C, c.T, c.Peer = lc, t, peer
 	c.content.c = c
+	lc.SetEager(true)
 	if t != nil {
 		// crypto/tls holds its locks over the transport's Write: that must never park.
 		lc.SetBuffered(true)
@@ -89,11 +90,31 @@ func (c *Conn) Fill(wait bool) error {
 	for {
 		b := c.buf
 		switch {
+		case b == nil && c.T == nil:
+			if b, c.r, c.w = c.C.TakeAhead(); b != nil {
+				c.buf = b
+				return nil
+			}
+			if c.C.Dry() { // no buffer is needed to find that out
+				if !wait {
+					return loop.ErrWouldBlock
+				}
+				if err := c.await(&limited); err != nil {
+					return err
+				}
+				continue
+			}
+			fallthrough
 		case b == nil:
 			b = c.C.Loop().Buf()
 			c.r, c.w = Room, Room
 		case c.r == c.w:
 			c.r, c.w = Room, Room
+		case c.w == len(b) && len(b) < loop.BufSize: // of what was read ahead
+			b = c.C.Loop().Buf()
+			n := copy(b[Room:], c.buf[c.r:c.w])
+			c.C.Loop().PutBuf(c.buf)
+			c.r, c.w = Room, Room+n
 		case c.w == len(b):
 			if c.r <= Room {
 				return &Error{Status: 431, Side: c.Peer, Err: errors.New("head larger than the buffer")}
@@ -114,14 +135,20 @@ func (c *Conn) Fill(wait bool) error {
 		if err != loop.ErrWouldBlock || !wait {
 			return err
 		}
-		if c.Patience > 0 && !limited {
-			limited = true // once: a TLS record that comes byte by byte buys no time
-			c.C.SetReadTimeout(c.Patience)
-		}
-		if err := c.C.WaitRead(); err != nil {
+		if err := c.await(&limited); err != nil {
 			return err
 		}
 	}
+}
+
+// await parks until there may be input, for as long as Patience lets it: limited says that its time runs already, as a TLS record that comes byte by byte
+// buys no time.
+func (c *Conn) await(limited *bool) error {
+	if c.Patience > 0 && !*limited {
+		*limited = true
+		c.C.SetReadTimeout(c.Patience)
+	}
+	return c.C.WaitRead()
 }
 
 // Write parks until b is with the kernel; then b may be used for something else.
@@ -139,6 +166,24 @@ func (c *Conn) Write(b []byte) error {
 		return err
 	}
 	return c.C.Drain()
+}
+
+// WriteLate is Write of something that nobody waits for: if it is small, it leaves at the end of the turn (loop.Conn.SetLate). What goes wrong then,
+// the next read tells.
+func (c *Conn) WriteLate(b []byte) error {
+	const records = 256 // what TLS adds to it
+	if !c.C.CanBeLate(len(b) + records) {
+		return c.Write(b)
+	}
+	c.C.SetLate(true)
+	var err error
+	if c.T == nil {
+		_, err = c.C.Write(b)
+	} else if _, err = c.T.Write(b); err == nil {
+		c.C.Loop().Worked()
+	}
+	c.C.SetLate(false)
+	return err
 }
 
 // maxRecord is how much one TLS record holds (RFC 8446 5.1).

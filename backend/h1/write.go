@@ -96,7 +96,7 @@ func (s *Sender) flush() error {
 	h := s.Head
 	s.Head = nil
 	s.Conn.C.SetWriteTimeout(s.Patience)
-	return s.failed(s.Conn.Write(h))
+	return s.failed(s.Conn.WriteLate(h))
 }
 
 const (
@@ -125,13 +125,13 @@ func (s *Sender) piece(p Piece) error {
 		copy(p.Buf[i:], h)
 		copy(p.Buf[i+len(h):], before)
 		copy(p.Buf[p.J:], after)
-		return s.Conn.Write(p.Buf[i:j])
+		return s.Conn.WriteLate(p.Buf[i:j])
 	}
 	n := len(h) + len(before) + p.Len() + len(after)
 	switch {
 	case n <= cap(h):
 		h = append(append(append(h, before...), p.Data()...), after...)
-		return s.Conn.Write(h)
+		return s.Conn.WriteLate(h)
 	case n <= maxRecord && n > p.Len() && s.Conn.T != nil:
 		return s.Conn.writeRecord(h, before, p.Data(), after)
 	}
@@ -151,7 +151,7 @@ func (s *Sender) end(trailer *Header) error {
 	}
 	b = append(b, crlf...)
 	s.Conn.C.SetWriteTimeout(s.Patience)
-	err := s.Conn.Write(b)
+	err := s.Conn.WriteLate(b)
 	l.PutSmall(b)
 	return s.failed(err)
 }

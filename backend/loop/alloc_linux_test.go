@@ -51,6 +51,20 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 				a.Read(p)
 				a.Read(p)
 			}},
+			{"input read ahead", func() {
+				d.SetEager(true)
+				c.Write(p)
+				d.WaitRead()
+				b, _, _ := d.TakeAhead()
+				l.PutBuf(b)
+				d.SetEager(false)
+			}},
+			{"a late write", func() {
+				a.SetLate(true)
+				a.Write(p)
+				a.SetLate(false)
+				a.Read(p)
+			}},
 			{"Drain", func() { a.Drain() }},
 			{"Await", func() { d.Await(task); d.Await(nil) }},
 			{"Await and start", func() {

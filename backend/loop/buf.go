@@ -10,14 +10,16 @@ const SmallSize = 2000
 const (
 	keepBufs   = 64
 	keepSmalls = 512
+	keepPages  = 256
 )
 
 // buffers is the part of a loop that lends memory: last in, first out, so that the warmest goes first.
 type buffers struct {
 	bufs   [][]byte
 	smalls [][]byte
+	pages  [][]byte
 
-	lowBufs, lowSmalls int // the least of their lengths since the last trim
+	lowBufs, lowSmalls, lowPages int // the least of their lengths since the last trim
 }
 
 // Buf lends a buffer of BufSize bytes.
@@ -31,18 +33,37 @@ func (m *buffers) Buf() []byte {
 	return make([]byte, BufSize)
 }
 
-// PutBuf takes a buffer back.
+// PutBuf takes back what Buf or TakeAhead lent.
 func (m *buffers) PutBuf(b []byte) {
-	if len(m.bufs) < keepBufs {
+	switch {
+	case cap(b) < BufSize:
+		if len(m.pages) < keepPages {
+			m.pages = append(m.pages, b[:pageSize])
+		}
+	case len(m.bufs) < keepBufs:
 		m.bufs = append(m.bufs, b[:BufSize])
 	}
 }
 
-// putLent takes b back if it is one that Buf lent, or as good. append may have replaced it by a larger one.
+// putLent takes b back if it is one that was lent, or as good. append may have replaced it by a larger one.
 func (m *buffers) putLent(b []byte) {
-	if cap(b) == BufSize {
+	if n := cap(b); n == BufSize || n == pageSize {
 		m.PutBuf(b)
 	}
+}
+
+// pageSize is the size of the buffers for what is small most of the time: with Headroom, 3 KB of input.
+const pageSize = 4 << 10
+
+// page lends a buffer of pageSize bytes.
+func (m *buffers) page() []byte {
+	if n := len(m.pages); n > 0 {
+		b := m.pages[n-1]
+		m.pages = m.pages[:n-1]
+		m.lowPages = min(m.lowPages, n-1)
+		return b
+	}
+	return make([]byte, pageSize)
 }
 
 // Small lends an empty slice for a head or a frame.

@@ -22,7 +22,7 @@ type pipe struct {
 // dst to take them, each time for d at most (0 or less: no limit), but not for src: what is left there, the end or an error too, the next
 // read finds. Where that cannot be done, it moves nothing. It parks.
 func SpliceBurst(dst, src *Conn, d time.Duration) (total int64, err error) {
-	if dst.s != nil || src.s != nil || dst.Queued() > 0 || dst.hold != nil || dst.shut {
+	if dst.s != nil || src.s != nil || src.isAhead || dst.Queued() > 0 || dst.hold != nil || dst.shut {
 		return 0, nil
 	}
 	l := src.l

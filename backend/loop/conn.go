@@ -25,13 +25,16 @@ var (
 // Conn is a connection of one loop, a net.Conn to the tasks of that loop. At most one task reads and at most one
 // writes at a time. Whoever adopted or dialled it closes it.
 type Conn struct {
-	l      *Loop
-	fd     int
-	gen    int32 // tells events of this connection from those of an earlier one with the same descriptor
-	s      *stream
-	local  netip.AddrPort
-	remote netip.AddrPort
+	l   *Loop
+	fd  int
+	gen int32 // tells events of this connection from those of an earlier one with the same descriptor
 
+	eager    bool // what has come is read before the task runs that waits for it
+	awaits   bool // idle is going to read
+	isAhead  bool // something was read ahead
+	bulk     bool // the last read was a large one
+	late     bool // Write leaves small messages to the end of the turn
+	isLate   bool // that is what is in queue
 	readable bool // a read may give something
 	writable bool
 	hup      bool // the peer has ended its side: a short read does not mean "no more"
@@ -46,6 +49,7 @@ type Conn struct {
 	readEnd, writeEnd   int64 // deadlines in milliseconds of Loop.Now, 0: none
 	timer               Timer
 
+	s              *stream
 	reader, writer *co
 	idle           Task // started when there is something to read
 
@@ -54,6 +58,10 @@ type Conn struct {
 	hold  []byte // gathers writes, when not nil
 
 	in, out int64
+
+	ahead  ahead
+	local  netip.AddrPort
+	remote netip.AddrPort
 }
 
 // Loop returns the loop the connection belongs to.
@@ -97,7 +105,7 @@ func (c *Conn) wakeWriter() {
 // Await is the waiting of an idle connection without a coroutine: t is started when there is input, the end, or the read
 // deadline, at once if that is so already. nil takes it back; so does Close, which starts nothing.
 func (c *Conn) Await(t Task) {
-	c.idle = t
+	c.idle, c.awaits = t, true
 	if t != nil && (c.readable || c.readLate || c.closed) {
 		c.idle = nil
 		c.l.Go(t)
@@ -105,7 +113,7 @@ func (c *Conn) Await(t Task) {
 }
 
 // Watch is Await for a connection that was read until it would block, or whose owner wants only what comes from now on.
-func (c *Conn) Watch(t Task) { c.idle = t }
+func (c *Conn) Watch(t Task) { c.idle, c.awaits = t, false }
 
 // Hup reports whether the peer has ended its side. Input may be left.
 func (c *Conn) Hup() bool { return c.hup }
@@ -122,9 +130,15 @@ func (c *Conn) Close() error {
 	if c.closed {
 		return nil
 	}
+	if c.isLate {
+		c.sendLate()
+	}
 	c.closed = true
 	c.idle = nil
 	c.dropQueue()
+	if c.isAhead {
+		c.dropAhead()
+	}
 	if c.s != nil {
 		c.s.close(c)
 	} else {

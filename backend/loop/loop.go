@@ -27,6 +27,7 @@ type Loop struct {
 	poller
 
 	flush, flushing []Flusher
+	lates           []*Conn // with something to write at the end of the turn
 
 	listeners map[*Listener]struct{}
 
@@ -155,6 +156,9 @@ func (l *Loop) turn() {
 			l.flushing[i] = nil
 			l.guard(f.Flush)
 		}
+	}
+	if len(l.lates) > 0 {
+		l.WriteLate()
 	}
 	l.later()
 	if l.now-l.trimmed >= trimEvery {

@@ -19,7 +19,7 @@ type poller struct {
 	ep, bellFD int
 	conns      []*Conn // by descriptor
 	gen        int32
-	evs        [256]syscall.EpollEvent
+	evs        [64]syscall.EpollEvent
 }
 
 // New starts a loop. id is the number rooms know it by: 0, 1, 2 and so on.
@@ -84,13 +84,17 @@ func (p *poller) wait(l *Loop, busy bool) {
 		}
 		if c := p.conns[ev.Fd]; c != nil && c.gen == ev.Pad {
 			e := ev.Events
+			if c.isAhead && e&wasRead == 0 {
+				c.ahead.more = true
+			}
 			c.event(e&syscall.EPOLLIN != 0, e&syscall.EPOLLOUT != 0,
 				e&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0, e&(syscall.EPOLLHUP|syscall.EPOLLERR) != 0)
 		}
 	}
 }
 
-// announce notes which idle connections have something to read before any task runs: none shall find one quiet that is not.
+// announce notes which idle connections have something to read before any task runs: none shall find one quiet that is not. It reads ahead for
+// those that want it.
 func (p *poller) announce(n int) {
 	const news = syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
 	for i := range n {
@@ -98,8 +102,16 @@ func (p *poller) announce(n int) {
 		if ev.Events&news == 0 || int(ev.Fd) >= len(p.conns) {
 			continue
 		}
-		if c := p.conns[ev.Fd]; c != nil && c.gen == ev.Pad && c.idle != nil {
+		c := p.conns[ev.Fd]
+		if c == nil || c.gen != ev.Pad {
+			continue
+		}
+		if c.idle != nil {
 			c.readable = true
+		}
+		if c.eager && ev.Events&^syscall.EPOLLOUT == syscall.EPOLLIN && !c.isAhead && !c.bulk && (c.reader != nil || c.idle != nil && c.awaits) {
+			c.lookAhead()
+			ev.Events |= wasRead
 		}
 	}
 }
@@ -154,17 +166,26 @@ func (p *poller) close() {
 	}
 }
 
+// receive is the system call.
+func receive(fd int, p []byte) (int, syscall.Errno) {
+	r, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+	return int(r), e
+}
+
 // recv reads from the socket. A short read means that the kernel has no more, so the next edge says when to read again: one
 // system call less per message.
 func (c *Conn) recv(p []byte) (int, error) {
+	if c.isAhead {
+		return c.readAhead(p)
+	}
 	for {
-		r, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
-		n := int(r)
+		n, e := receive(c.fd, p)
 		switch {
 		case e == 0 && n > 0:
 			if n < len(p) && !c.hup {
 				c.readable = false
 			}
+			c.bulk = n > pageSize-Headroom
 			return n, nil
 		case e == 0:
 			return 0, io.EOF

@@ -95,6 +95,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 }
 
+// Dry reports whether a read would have to wait: everything that has come was read.
+func (c *Conn) Dry() bool { return !c.readable && !c.readLate && !c.closed }
+
 // Recheck makes the next read ask the kernel even if the loop has heard of no news: events of this turn are not yet known to it. For
 // those to whom a system call is worth knowing that there is nothing.
 func (c *Conn) Recheck() {

@@ -7,6 +7,12 @@ import "io"
 func (c *Conn) ReleaseNow() error {
 	h := c.hold
 	c.hold = nil
+	if c.isLate {
+		if err := c.sendLate(); err != nil {
+			c.l.putLent(h)
+			return err
+		}
+	}
 	switch {
 	case c.closed:
 		c.l.putLent(h)

@@ -30,7 +30,17 @@ func Splice(dst, src *Conn) (int64, error) {
 	if n, _, e := syscall.Syscall(syscall.SYS_FCNTL, uintptr(p[1]), fSetPipeSize, pipeSize); e == 0 {
 		size = int64(n)
 	}
+	was := src.eager
+	src.eager = false
+	defer func() { src.eager = was }()
 	var total int64
+	if b, from, to := src.TakeAhead(); b != nil {
+		n, err := dst.Write(b[from:to])
+		src.l.PutBuf(b)
+		if total = int64(n); err != nil {
+			return total, err
+		}
+	}
 	for {
 		n, err := src.spliceTo(p[1], size)
 		if err == io.EOF {

@@ -218,6 +218,10 @@ func (t *tasks) later() {
 // fairShare is how many reads and writes a task does before it gives way to the others.
 const fairShare = 64
 
+// Worked counts a call that did not park where it might have, and gives way, which parks, when it was one of many: for those who write without
+// parking.
+func (l *Loop) Worked() { l.worked() }
+
 // worked counts a call that did not have to wait, and gives way when it was one of many.
 func (l *Loop) worked() {
 	if c := l.cur; c != nil {

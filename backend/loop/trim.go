@@ -19,6 +19,8 @@ func (l *Loop) trim() {
 	l.lowBufs = len(l.bufs)
 	l.smalls = drop(l.smalls, (l.lowSmalls+1)/2)
 	l.lowSmalls = len(l.smalls)
+	l.pages = drop(l.pages, (l.lowPages+1)/2)
+	l.lowPages = len(l.pages)
 }
 
 // drop removes the first n elements: pools lend the last one first.

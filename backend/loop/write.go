@@ -15,6 +15,18 @@ func (c *Conn) Write(p []byte) (int, error) {
 	case c.hold != nil:
 		c.hold = append(c.hold, p...)
 		return len(p), nil
+	case c.late && c.CanBeLate(len(p)):
+		c.writeLater(p)
+		if !c.buffered {
+			c.l.worked()
+		}
+		return len(p), nil
+	case c.isLate:
+		if err := c.sendLate(); err != nil {
+			return 0, err
+		}
+	}
+	switch {
 	case c.closed:
 		return 0, ErrClosed
 	case c.shut:
@@ -55,6 +67,7 @@ func (c *Conn) Queued() int { return len(c.queue) - c.qoff }
 
 // Drain parks until the queue is out.
 func (c *Conn) Drain() error {
+	c.isLate = false
 	for c.Queued() > 0 {
 		n, err := c.send(c.queue[c.qoff:])
 		if err == nil {
@@ -81,6 +94,12 @@ func (c *Conn) Hold() { c.hold = c.l.Buf()[:0] }
 func (c *Conn) Release() error {
 	h := c.hold
 	c.hold = nil
+	if c.isLate {
+		if err := c.sendLate(); err != nil {
+			c.l.putLent(h)
+			return err
+		}
+	}
 	switch {
 	case c.closed:
 		c.l.putLent(h)
