@@ -90,12 +90,6 @@ func TestHTTP2RulesOfFrames(t *testing.T) {
 			p.headers(1, false, post("content-length: 5")...)
 			p.headers(1, true, "x: y")
 		}},
-		{"more content than the window allows", "RST FLOW_CONTROL_ERROR", func(p *h2peer) {
-			p.headers(1, false, post("expect: 100-continue")...) // whose content nobody takes yet
-			for range 9 {
-				p.fr.WriteData(1, false, make([]byte, 16384))
-			}
-		}},
 		{"a malformed request", "RST PROTOCOL_ERROR", func(p *h2peer) { p.headers(1, true, asking("/refused", "connection: close")...) }},
 		{"CRLF in a value", "RST PROTOCOL_ERROR", func(p *h2peer) { p.headers(1, true, asking("/refused", "x: a\r\ny: b")...) }},
 		{"no SETTINGS", "GOAWAY PROTOCOL_ERROR", nil},
@@ -119,6 +113,47 @@ func TestHTTP2RulesOfFrames(t *testing.T) {
 	}
 	if s := o.seen(); strings.Contains(s, "GET /refused") || strings.Contains(s, "\r\ny: b") {
 		t.Errorf("a server got what was refused: %q", s)
+	}
+}
+
+// TestHTTP2MoreThanTheWindow: while a request waits for its turn, nobody takes its content; more of it than the window allows ends the stream.
+func TestHTTP2MoreThanTheWindow(t *testing.T) {
+	gate := make(chan struct{})
+	o := newOrigin(t, func(w *wire) {
+		for {
+			q, err := w.request()
+			if err != nil {
+				return
+			}
+			if q.target == "/wait" {
+				<-gate
+			}
+			w.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		}
+	})
+	r := build(t, plan{bind: both, back: fmt.Sprintf("server \"A\" %q { max_connections = 1 }\n", o.addr)})
+	first := r.raw()
+	first.headers(1, true, asking("/wait")...)
+	o.got("/wait")
+	p := r.raw()
+	p.headers(1, false, ":method: POST", ":scheme: http", ":authority: a.test", ":path: /refused")
+	for range 9 {
+		p.fr.WriteData(1, false, make([]byte, 16384))
+	}
+	if got, want := p.verdict(1), "RST FLOW_CONTROL_ERROR"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	p.alive()
+	close(gate)
+	if head, _ := first.response(1); head[":status"] != "200" {
+		t.Errorf("%v", head)
+	}
+	p.headers(3, true, asking("/next")...)
+	if head, _ := p.response(3); head[":status"] != "200" {
+		t.Errorf("the connection's window is not the stream's: %v", head)
+	}
+	if s := o.seen(); strings.Contains(s, "/refused") {
+		t.Errorf("the server got what was refused: %q", s)
 	}
 }
 
