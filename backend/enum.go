@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"gatehouse/backend/h1"
 )
 
 // Balance is how a server is chosen for a request that no cookie binds to one. The zero Balance is roundrobin.
@@ -60,17 +62,7 @@ func (b *Balance) UnmarshalText(text []byte) error {
 }
 
 // isToken reports whether s is a token (RFC 9110 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
-		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return s != ""
-}
+func isToken(s string) bool { return h1.IsToken([]byte(s)) }
 
 // The words of the enums below, in the order of their constants.
 var (

@@ -46,17 +46,17 @@ func keepPrivate(x *h1.Exchange) {
 	}
 	for i := h.Index(h1.CacheControl, 0); i >= 0; i = h.Index(h1.CacheControl, i+1) {
 		for v := h.Value(i); ; {
-			var t directive
-			if t, v = nextDirective(v); t.text == nil {
+			var t h1.Directive
+			if t, v = h1.NextDirective(v); t.Text == nil {
 				break
 			}
-			if t.invites() {
+			if invites(&t) {
 				continue
 			}
 			if len(out) > 0 {
 				out = append(out, ", "...)
 			}
-			out = append(out, t.text...)
+			out = append(out, t.Text...)
 		}
 	}
 	x.Own.Add("Cache-Control", out)
@@ -87,101 +87,27 @@ type directives struct {
 func (d *directives) read(v []byte) {
 	d.lines++
 	for {
-		var t directive
-		if t, v = nextDirective(v); t.text == nil {
+		var t h1.Directive
+		if t, v = h1.NextDirective(v); t.Text == nil {
 			break
 		}
 		switch {
-		case t.bad:
+		case t.Bad:
 			d.bad = true
-			d.noStore = d.noStore || bytes.Contains(bytes.ToLower(t.text), []byte("no-store"))
-		case t.invites():
+			d.noStore = d.noStore || bytes.Contains(bytes.ToLower(t.Text), []byte("no-store"))
+		case invites(&t):
 			d.shared = true
-		case h1.EqualFold(t.name, "private"):
+		case h1.EqualFold(t.Name, "private"):
 			d.private = true
-		case h1.EqualFold(t.name, "no-store") && !t.hasArg:
+		case h1.EqualFold(t.Name, "no-store") && !t.HasArg:
 			d.noStore = true
-		case h1.EqualFold(t.name, "must-understand"):
+		case h1.EqualFold(t.Name, "must-understand"):
 			d.mustUnderstand = true
 		}
 	}
 }
 
-// directive is one of Cache-Control (RFC 9111 5.2): a token, perhaps with "=" and a token or a quoted string.
-type directive struct {
-	text, name []byte
-	hasArg     bool
-	bad        bool // text is all the rest: nobody knows where it ends
-}
-
 // invites reports whether the directive has to go.
-func (t *directive) invites() bool {
-	return h1.EqualFold(t.name, "public") || h1.EqualFold(t.name, "s-maxage") || t.hasArg && h1.EqualFold(t.name, "private")
-}
-
-// nextDirective splits the first directive off a Cache-Control value. Empty elements of the list are skipped (RFC 9110
-// 5.6.1.2). A nil text means that there was none.
-func nextDirective(v []byte) (t directive, rest []byte) {
-	i := 0
-	for i < len(v) && (isBlank(v[i]) || v[i] == ',') {
-		i++
-	}
-	if v = v[i:]; len(v) == 0 {
-		return directive{}, nil
-	}
-	bad := directive{text: v, bad: true}
-	n := tokenLen(v)
-	t.name = v[:n]
-	if n == 0 {
-		return bad, nil
-	}
-	if n < len(v) && v[n] == '=' {
-		t.hasArg = true
-		arg := tokenLen(v[n+1:])
-		if arg == 0 {
-			arg = quotedLen(v[n+1:])
-		}
-		if arg == 0 {
-			return bad, nil
-		}
-		n += 1 + arg
-	}
-	t.text = v[:n]
-	n = skipBlank(v, n)
-	if n < len(v) && v[n] != ',' {
-		return bad, nil
-	}
-	return t, v[n:]
-}
-
-// tokenChar marks the characters of a token (RFC 9110 5.6.2).
-var tokenChar = func() (t [256]bool) {
-	for c := range 256 {
-		t[c] = isToken(string([]byte{byte(c)}))
-	}
-	return
-}()
-
-// tokenLen returns the length of the token b starts with.
-func tokenLen(b []byte) (n int) {
-	for n < len(b) && tokenChar[b[n]] {
-		n++
-	}
-	return n
-}
-
-// quotedLen returns the length of the quoted string b starts with (RFC 9110 5.6.4), 0 when there is none.
-func quotedLen(b []byte) int {
-	if len(b) == 0 || b[0] != '"' {
-		return 0
-	}
-	for i := 1; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return 0
+func invites(t *h1.Directive) bool {
+	return h1.EqualFold(t.Name, "public") || h1.EqualFold(t.Name, "s-maxage") || t.HasArg && h1.EqualFold(t.Name, "private")
 }

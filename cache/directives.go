@@ -2,7 +2,6 @@ package cache
 
 import (
 	"bytes"
-	"math"
 
 	"gatehouse/backend/h1"
 )
@@ -44,16 +43,20 @@ func readDirectives(h *h1.Header) directives {
 
 // read takes in one line.
 func (d *directives) read(v []byte) {
-	for len(v) > 0 {
-		name, arg, quoted, rest, ok := nextDirective(v)
-		if !ok {
+	for {
+		var t h1.Directive
+		switch t, v = h1.NextDirective(v); {
+		case t.Text == nil:
+			return
+		case t.Bad:
 			d.malformed = true
 			// What cannot be read may still forbid.
-			d.noStore = d.noStore || bytes.Contains(bytes.ToLower(v), []byte("no-store"))
+			d.noStore = d.noStore || bytes.Contains(bytes.ToLower(t.Text), []byte("no-store"))
 			return
-		}
-		if v = rest; len(name) > 0 {
-			d.take(name, arg, quoted)
+		case t.Quoted:
+			d.take(t.Name, unquote(t.Arg[1:len(t.Arg)-1]), true)
+		default:
+			d.take(t.Name, t.Arg, false)
 		}
 	}
 }
@@ -108,7 +111,7 @@ func (d *directives) hide(list []byte) {
 		if name = trimBlank(name); len(name) == 0 {
 			continue
 		}
-		if tokenLen(name) != len(name) {
+		if !h1.IsToken(name) {
 			d.malformed = true
 			return
 		}
@@ -158,74 +161,6 @@ func parseSeconds(b []byte) (n int64, ok bool) {
 		}
 	}
 	return n, true
-}
-
-// nextDirective splits the first directive off a list of them: a token, perhaps with "=" and a token or a quoted string
-// (RFC 9111 5.2). An empty element of the list gives an empty name. It is not ok when v does not begin with any of these.
-func nextDirective(v []byte) (name, arg []byte, quoted bool, rest []byte, ok bool) {
-	v = trimLeft(v)
-	if len(v) == 0 {
-		return nil, nil, false, nil, true
-	}
-	if v[0] == ',' {
-		return nil, nil, false, v[1:], true
-	}
-	n := tokenLen(v)
-	if n == 0 {
-		return nil, nil, false, nil, false
-	}
-	name, v = v[:n], v[n:]
-	if len(v) > 0 && v[0] == '=' {
-		v = v[1:]
-		if n = tokenLen(v); n > 0 {
-			arg, v = v[:n:n], v[n:]
-		} else {
-			n = quotedLen(v)
-			if n == 0 {
-				return nil, nil, false, nil, false
-			}
-			quoted, arg, v = true, unquote(v[1:n-1]), v[n:]
-		}
-	}
-	v = trimLeft(v)
-	switch {
-	case len(v) == 0:
-		return name, arg, quoted, nil, true
-	case v[0] == ',':
-		return name, arg, quoted, v[1:], true
-	}
-	return nil, nil, false, nil, false
-}
-
-// tokenLen returns the length of the token b begins with (RFC 9110 5.6.2).
-func tokenLen(b []byte) (n int) {
-	for n < len(b) && tokenChar[b[n]] {
-		n++
-	}
-	return n
-}
-
-var tokenChar = func() (t [math.MaxUint8 + 1]bool) {
-	for c := range t {
-		t[c] = c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), byte(c)) >= 0
-	}
-	return
-}()
-
-// quotedLen returns the length of the quoted string b begins with (RFC 9110 5.6.4), 0 when there is none.
-func quotedLen(b []byte) int {
-	if len(b) == 0 || b[0] != '"' {
-		return 0
-	}
-	for i := 1; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return 0
 }
 
 // unquote takes the backslashes out of the inside of a quoted string.

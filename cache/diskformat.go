@@ -204,7 +204,7 @@ func readDiskHead(b []byte, epoch, now int64) (h diskHead, err error) {
 
 // validLine reports whether a field line cannot break the head it is sent in, wherever it came from.
 func validLine(name, value []byte) bool {
-	if len(name) == 0 || tokenLen(name) != len(name) {
+	if !h1.IsToken(name) {
 		return false
 	}
 	for _, c := range value {

@@ -37,7 +37,7 @@ func selectionOf(req, resp *h1.Header, hidden string) (s selection, star, ok boo
 			case len(name) == 0 || s.names(name):
 			case string(name) == "*":
 				return s, true, true
-			case tokenLen(name) != len(name):
+			case !h1.IsToken(name):
 				return s, false, false
 			default:
 				f := selector{name: string(name), id: knownSelector(name)}
