@@ -1,11 +1,14 @@
 package frontend
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"testing"
+	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
@@ -99,5 +102,70 @@ func TestHTTP3RefusesTooMany(t *testing.T) {
 	conns[0].active.Add(-2 * conns[0].most)
 	if got, err := ask(); got != "200" || err != nil {
 		t.Errorf("afterwards: %q, %v", got, err)
+	}
+}
+
+// once is a socket that keeps the first datagram that is written, and hears nothing.
+type once struct {
+	*net.UDPConn
+	first chan []byte
+}
+
+// WriteMsgUDP is how quic-go writes.
+func (c *once) WriteMsgUDP(b, oob []byte, _ *net.UDPAddr) (int, int, error) {
+	select {
+	case c.first <- bytes.Clone(b):
+	default:
+	}
+	return len(b), len(oob), nil
+}
+
+// TestHTTP3RetryInABurst: when handshakes are under way without end, most of those who come all at once are still asked for their address, rather
+// than overlooked.
+func TestHTTP3RetryInABurst(t *testing.T) {
+	s := onScene(t, &Config{Name: "www"}, says("ok"))
+	side := s.n.quic.Load()
+	side.greets.Add(retryAbove)
+	defer side.greets.Add(-retryAbove)
+	to := net.UDPAddrFromAddrPort(s.n.Addr().AddrPort)
+	mute, err := net.ListenUDP("udp", &net.UDPAddr{IP: to.IP})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	keep := &once{UDPConn: mute, first: make(chan []byte, 1)}
+	tr := &quic.Transport{Conn: keep}
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		tr.Dial(ctx, to, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h3"}}, nil) // whose error is the end of the context
+	}()
+	hello := <-keep.first
+	cancel()
+	<-over
+	tr.Close()
+
+	c, err := net.DialUDP("udp", nil, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetReadBuffer(1 << 20)
+	const burst = 200
+	for range burst {
+		c.Write(hello)
+	}
+	asked, b := 0, make([]byte, 2000)
+	for c.SetReadDeadline(time.Now().Add(time.Second)); asked < burst; asked++ {
+		if _, err := c.Read(b); err != nil {
+			break
+		}
+		if b[0]&0xb0 != 0xb0 { // "Header Form (1) = 1 … Long Packet Type (2) = 3" (RFC 9000 17.2.5)
+			t.Fatalf("answered by % x", b[:8])
+		}
+	}
+	if asked < burst*3/4 {
+		t.Errorf("%d of %d are asked for their address", asked, burst)
 	}
 }

@@ -22,6 +22,8 @@ type quicSocket struct {
 	heir   atomic.Pointer[net.UnixConn]
 	in     []byte // a message from the heir
 
+	retries atomic.Int64 // packets that ask for a proof of the address
+
 	reading sync.Mutex // held while the socket is read
 
 	mu     sync.Mutex // guards what follows, and changes of what is above
@@ -31,6 +33,14 @@ type quicSocket struct {
 
 func newQUICSocket(c *net.UDPConn) *quicSocket {
 	return &quicSocket{UDPConn: c, batch: ipv4.NewPacketConn(c), tag: newTag()}
+}
+
+// WriteMsgUDP is how quic-go writes.
+func (s *quicSocket) WriteMsgUDP(b, oob []byte, to *net.UDPAddr) (n, oobn int, err error) {
+	if len(b) > 0 && b[0]&0xf0 == 0xf0 { // a long header of type 3, Retry (RFC 9000 17.2.5)
+		s.retries.Add(1)
+	}
+	return s.UDPConn.WriteMsgUDP(b, oob, to)
 }
 
 // ReadBatch reads datagrams, several at a time. One goroutine calls it.
