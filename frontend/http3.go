@@ -30,7 +30,7 @@ type quicSide struct {
 	ctx    context.Context
 	turn   atomic.Uint32 // which loop is next
 	greets atomic.Int64  // handshakes under way
-	asked  int64         // who had to prove the address, whether we have told them or not; of suspects
+	asked  atomic.Int64  // who had to prove the address, whether we have told them or not; of suspects
 
 	mu      sync.Mutex // guards what follows
 	server  *http3.Server
@@ -107,17 +107,17 @@ func (s *quicSide) suspects(net.Addr) bool {
 	if s.greets.Load() < retryAbove {
 		return false
 	}
-	for i := 0; s.asked-s.sock.retries.Load() >= retryQueue; i++ {
+	for i := 0; s.asked.Load()-s.sock.retries.Load() >= retryQueue; i++ {
 		switch {
 		case i < 10:
 			runtime.Gosched()
 		case i < 100:
 			time.Sleep(50 * time.Microsecond)
 		default: // some were never asked
-			s.asked = s.sock.retries.Load()
+			s.asked.Store(s.sock.retries.Load())
 		}
 	}
-	s.asked++
+	s.asked.Add(1)
 	return true
 }
 
