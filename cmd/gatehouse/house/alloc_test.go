@@ -85,10 +85,11 @@ func start(t testing.TB, i int, log string, tls bool) *exchangeOf {
 	return &exchangeOf{c: c.Conn, request: []byte(x.request), end: []byte(end), buf: make([]byte, 300<<10)}
 }
 
-// allocations counts those of a run: the least of three measurements, since on a busy machine what is read comes in more pieces.
-func allocations(run func()) float64 {
+// allocations counts those of a run: the least of some measurements, since on a busy machine what is read comes in more pieces. One that is
+// no more than most is enough.
+func allocations(most float64, run func()) float64 {
 	least := testing.AllocsPerRun(500, run)
-	for range 2 {
+	for i := 1; i < attempts && least > most; i++ {
 		least = min(least, testing.AllocsPerRun(500, run))
 	}
 	return least
@@ -110,7 +111,7 @@ func TestExchangesAllocateNothing(t *testing.T) {
 				for range 200 { // pools fill, slices grow
 					e.run(t)
 				}
-				if n := allocations(func() { e.run(t) }); n > 0 {
+				if n := allocations(0, func() { e.run(t) }); n > 0 {
 					t.Errorf("%v allocations per exchange", n)
 				}
 			})
@@ -131,7 +132,7 @@ func TestExchangesOverTLSAllocateNothing(t *testing.T) {
 				e.run(t)
 			}
 			most := float64(3 + len(hot[i].answer)>>14)
-			if n := allocations(func() { e.run(t) }); n > most {
+			if n := allocations(most, func() { e.run(t) }); n > most {
 				t.Errorf("%v allocations per exchange, more than crypto/tls's %v", n, most)
 			}
 		})

@@ -47,7 +47,7 @@ func TestHitsAllocateNothing(t *testing.T) {
 				if tls {
 					most = float64(3 + size>>14)
 				}
-				if n := allocations(func() { e.run(t) }); n > most {
+				if n := allocations(most, func() { e.run(t) }); n > most {
 					t.Errorf("%v allocations per hit, want at most %v", n, most)
 				}
 			})

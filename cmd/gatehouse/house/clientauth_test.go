@@ -648,7 +648,7 @@ func TestRulesAllocateNothing(t *testing.T) {
 		e.run(t)
 	}
 	const most = 3 // of crypto/tls: see TestExchangesOverTLSAllocateNothing
-	if n := allocations(func() { e.run(t) }); n > most {
+	if n := allocations(most, func() { e.run(t) }); n > most {
 		t.Errorf("%v allocations per exchange, more than crypto/tls's %v", n, most)
 	}
 }

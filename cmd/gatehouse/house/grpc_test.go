@@ -302,7 +302,10 @@ func TestGRPCGivesUp(t *testing.T) {
 			return nil
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	if err := cc.Invoke(soon(t), unary, wordsOf("ok"), &words{}); err != nil { // connections are made: the deadline is for the call alone
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
 	if err := cc.Invoke(ctx, unary, wordsOf("hang"), &words{}); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("a deadline: %v", err)

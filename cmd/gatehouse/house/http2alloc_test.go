@@ -124,7 +124,7 @@ func TestStreamsAllocateNothing(t *testing.T) {
 			for range 200 { // pools fill, slices grow
 				e.run(t)
 			}
-			if n := allocations(func() { e.run(t) }); n > 0 {
+			if n := allocations(0, func() { e.run(t) }); n > 0 {
 				t.Errorf("%v allocations per stream", n)
 			}
 		})
@@ -143,7 +143,7 @@ func TestStreamsOverTLSAllocateNothing(t *testing.T) {
 				e.run(t)
 			}
 			most := float64(4 + len(h2hot[i].answer)>>13)
-			if n := allocations(func() { e.run(t) }); n > most {
+			if n := allocations(most, func() { e.run(t) }); n > most {
 				t.Errorf("%v allocations per stream, more than crypto/tls's %v", n, most)
 			}
 		})

@@ -137,7 +137,7 @@ func TestHitsOverHTTP2AllocateNothing(t *testing.T) {
 				if tls { // see TestHitsAllocateNothing: records, of all 32 answers together
 					most = 32
 				}
-				if n := allocations(func() { v.run(t) }); n > most {
+				if n := allocations(most, func() { v.run(t) }); n > most {
 					t.Errorf("%v allocations for %d hits, want at most %v", n, len(v.starts), most)
 				}
 			})

@@ -118,7 +118,7 @@ func TestHTTP2ServersAllocateNothing(t *testing.T) {
 			for range 300 {
 				e.run(t)
 			}
-			if n := allocations(func() { e.run(t) }); n > 0 {
+			if n := allocations(0, func() { e.run(t) }); n > 0 {
 				t.Errorf("%v allocations", n)
 			}
 		})

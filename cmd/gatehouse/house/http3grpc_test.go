@@ -76,8 +76,8 @@ func (c *call3) hear() (string, error) {
 // trailers at the end.
 func TestGRPCOverHTTP3(t *testing.T) {
 	t.Parallel()
-	r := build(t, plan{tls: true, bind: "http3 = true", front: `timeouts { client = "40ms" }`,
-		back: "timeouts {\n server = \"40ms\"\n tunnel = \"10s\"\n }\n" + speaking((&echoer{}).service(t))})
+	r := build(t, plan{tls: true, bind: "http3 = true", front: `timeouts { client = "200ms" }`,
+		back: "timeouts {\n server = \"200ms\"\n tunnel = \"1m\"\n }\n" + speaking((&echoer{}).service(t))})
 	c := r.call3(stream, wordsOf("first"), false)
 	if s, err := c.hear(); s != "firstfirst" || err != nil {
 		t.Fatalf("%q, %v", s, err)
@@ -89,7 +89,7 @@ func TestGRPCOverHTTP3(t *testing.T) {
 			t.Fatalf("%q, %v", s, err)
 		}
 		if i%10 == 0 {
-			<-time.After(150 * time.Millisecond) // the silence is what this is about
+			<-time.After(350 * time.Millisecond) // the silence is what this is about
 		}
 	}
 	c.out.Close()
@@ -100,6 +100,7 @@ func TestGRPCOverHTTP3(t *testing.T) {
 		t.Errorf("the line %+v", l)
 	}
 	// An error of the server's, with nothing before it, and one with trailers of its own.
+	r = build(t, plan{tls: true, bind: "http3 = true", back: speaking((&echoer{}).service(t))})
 	c = r.call3("/test.Echo/None", wordsOf("x"), false)
 	if s, err := c.hear(); err != io.EOF || c.resp.Header.Get("Grpc-Status") != "12" {
 		t.Errorf("%q, %v, %v", s, err, c.resp.Header)

@@ -84,38 +84,42 @@ func TestSlowHead(t *testing.T) {
 			t.Run(x.name, func(t *testing.T) {
 				o := newOrigin(t, nil)
 				r := build(t, plan{servers: []*origin{o}, tls: tls, front: `timeouts { request = "400ms" }`})
-				c := r.client()
-				began := time.Now()
-				tick := time.NewTicker(20 * time.Millisecond)
-				defer tick.Stop()
-				stop := make(chan struct{})
-				done := make(chan struct{})
-				go func() {
-					defer close(done)
-					for i := range len(x.dribble) {
-						select {
-						case <-tick.C:
-						case <-stop:
-							return
+				quick(t, 2*time.Second, func() time.Duration {
+					c := r.client()
+					began := time.Now()
+					tick := time.NewTicker(20 * time.Millisecond)
+					defer tick.Stop()
+					stop := make(chan struct{})
+					done := make(chan struct{})
+					go func() {
+						defer close(done)
+						for i := range len(x.dribble) {
+							select {
+							case <-tick.C:
+							case <-stop:
+								return
+							}
+							if c.send(x.dribble[i:i+1]) != nil {
+								return
+							}
 						}
-						if c.send(x.dribble[i:i+1]) != nil {
-							return
-						}
+					}()
+					a, err := c.answer("GET")
+					close(stop)
+					<-done
+					if err != nil || a.status != 408 || !a.close {
+						t.Fatalf("%+v, %v", a, err)
 					}
-				}()
-				a, err := c.answer("GET")
-				close(stop)
-				<-done
-				if err != nil || a.status != 408 || !a.close {
-					t.Fatalf("%+v, %v", a, err)
-				}
-				if d := time.Since(began); d < 300*time.Millisecond || d > 2*time.Second {
-					t.Errorf("after %v", d)
-				}
-				c.ended()
-				if l := r.line(); l.Status != 408 || l.Termination[:2] != "cR" || !l.Bad {
-					t.Errorf("log line %+v", l)
-				}
+					d := time.Since(began)
+					if d < 300*time.Millisecond {
+						t.Errorf("after %v", d)
+					}
+					c.ended()
+					if l := r.line(); l.Status != 408 || l.Termination[:2] != "cR" || !l.Bad {
+						t.Errorf("log line %+v", l)
+					}
+					return d
+				})
 				if o.conns() > 0 {
 					t.Error("the server was asked")
 				}
@@ -232,15 +236,15 @@ func TestLongExchange(t *testing.T) {
 			}
 		})
 		r := build(t, plan{servers: []*origin{o}, tls: tls, front: `timeouts {
-			request = "150ms"
+			request = "700ms"
 			client  = "0s"
 		}`})
 		c := r.client()
 		for range 2 {
 			c.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nab")
-			<-time.After(400 * time.Millisecond)
+			<-time.After(800 * time.Millisecond)
 			c.send("cd")
-			<-time.After(400 * time.Millisecond)
+			<-time.After(800 * time.Millisecond)
 			release <- struct{}{}
 			if a, err := c.answer("POST"); err != nil || a.status != 200 || a.close {
 				t.Fatalf("%+v, %v", a, err)
@@ -410,7 +414,7 @@ func TestRangeFlood(t *testing.T) { // row 41
 // TestHalfHandshakes is row 44: clients that begin a handshake and stop do not keep others out.
 func TestHalfHandshakes(t *testing.T) {
 	o := newOrigin(t, nil)
-	r := build(t, plan{servers: []*origin{o}, tls: true})
+	r := build(t, plan{servers: []*origin{o}, tls: true, front: `timeouts { request = "1m" }`})
 	n := 1500
 	if raceEnabled {
 		n = 640 // a handshake costs five times as much
@@ -430,7 +434,7 @@ func TestHalfHandshakes(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
-	if d := time.Since(began); d > 9*time.Second { // those who stopped are closed after ten
+	if d := time.Since(began); d > 50*time.Second { // those who stopped are closed after a minute
 		t.Errorf("an honest client waited %v", d)
 	}
 }
@@ -456,18 +460,22 @@ func TestHandshakeTimeout(t *testing.T) {
 	r := build(t, plan{servers: []*origin{newOrigin(t, nil)}, tls: true, front: `timeouts { request = "300ms" }`})
 	hello := clientHello(t)
 	for _, send := range []string{"", string(hello[:1]), string(hello[:len(hello)-1]), string(hello)} {
-		nc, err := net.Dial("tcp", r.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := newWire(t, nc)
-		began := time.Now()
-		c.send(send)
-		c.rest() // an alert, or the server's half of the handshake
-		if d := time.Since(began); d < 200*time.Millisecond || d > 3*time.Second {
-			t.Errorf("ended after %v", d)
-		}
-		c.Close()
+		quick(t, 3*time.Second, func() time.Duration {
+			began := time.Now()
+			nc, err := net.Dial("tcp", r.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := newWire(t, nc)
+			c.send(send)
+			c.rest() // an alert, or the server's half of the handshake
+			d := time.Since(began)
+			if d < 200*time.Millisecond {
+				t.Errorf("ended after %v", d)
+			}
+			c.Close()
+			return d
+		})
 	}
 }
 

@@ -152,7 +152,7 @@ func TestGreatUpload(t *testing.T) {
 func TestSlowReaderStopsTheServer(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, tls bool) {
-		const size = 256 << 20
+		const size = 64 << 20
 		var sent atomic.Int64
 		stalled := make(chan struct{})
 		o := newOrigin(t, func(w *wire) {
@@ -161,7 +161,9 @@ func TestSlowReaderStopsTheServer(t *testing.T) {
 			b := make([]byte, 32<<10)
 			told := false
 			for sent.Load() < size {
-				w.SetWriteDeadline(time.Now().Add(time.Second))
+				if !told {
+					w.SetWriteDeadline(time.Now().Add(time.Second))
+				}
 				n, err := w.Conn.Write(b)
 				sent.Add(int64(n))
 				if err != nil {
@@ -170,7 +172,7 @@ func TestSlowReaderStopsTheServer(t *testing.T) {
 					}
 					told = true
 					close(stalled) // nothing was taken for a whole second
-					w.SetWriteDeadline(time.Now().Add(patience))
+					w.SetWriteDeadline(time.Now().Add(time.Minute))
 					if n, err = w.Conn.Write(b[n:]); err != nil {
 						return
 					}
@@ -204,7 +206,7 @@ func TestSlowReaderStopsTheServer(t *testing.T) {
 // TestSlowServerStopsTheClient is the same the other way round.
 func TestSlowServerStopsTheClient(t *testing.T) {
 	t.Parallel()
-	const size = 256 << 20
+	const size = 64 << 20
 	goOn := make(chan struct{})
 	o := newOrigin(t, func(w *wire) {
 		w.SetDeadline(time.Now().Add(time.Minute))

@@ -247,7 +247,7 @@ listen "ssl-farm" {
   bind "127.0.0.1:1" {}
   check "tcp" {
     interval = "30ms"
-    timeout  = "1s"
+    timeout  = "20s"
     rise     = 2
     fall     = 2
   }
