@@ -33,22 +33,31 @@ type firstRead struct {
 }
 
 func (f *firstRead) do() {
-	f.n, f.err = f.from.Read(f.buf)
+	f.n, f.err = readOn(f.from, f.buf)
 	f.read = true
+}
+
+// readOn reads something, or the end: quic-go says of a frame without content, and of trailers, that it has read nothing, and no error.
+func readOn(r io.Reader, b []byte) (n int, err error) {
+	for n == 0 && err == nil {
+		n, err = r.Read(b)
+	}
+	return n, err
 }
 
 // lookForContent finds out whether content follows: most requests have none, and neither HTTP/1 nor the cache likes content that turns out
 // to be nothing. nil: there is none.
 func (x *http3Stream) lookForContent() *firstRead {
 	r := x.req
-	if r.Method == http.MethodConnect || r.ContentLength == 0 && r.Header.Get("Content-Length") != "" {
+	if r.Method == http.MethodConnect {
 		return nil
 	}
+	none := r.ContentLength == 0 && r.Header.Get("Content-Length") != "" // but there may be trailers, and lies
 	f := &firstRead{from: r.Body}
 	switch {
 	case r.ContentLength > 0:
 		return f
-	case r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions || r.Method == http.MethodTrace:
+	case none || r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions || r.Method == http.MethodTrace:
 		// Nothing is lost by waiting: none of these has content that depends on the beginning of its answer.
 		if d := x.room.ln.first().t.Request; d > 0 {
 			x.str.SetReadDeadline(time.Now().Add(d))
@@ -113,9 +122,7 @@ func (b *http3Body) fetch(first *firstRead) {
 			if len(buf) < http3Piece {
 				buf = make([]byte, http3Piece)
 			}
-			for n, err = first.from.Read(buf); n == 0 && err == nil; {
-				n, err = first.from.Read(buf)
-			}
+			n, err = readOn(first.from, buf)
 		}
 		l.Post(func() { b.arrived(buf[:n], err) })
 		if err != nil {
