@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"testing"
+	"time"
 )
 
 // TestHTTP2LongDownload: a client that acknowledges a long answer bit by bit, as Go's does every 4 KiB, does not look like one that floods.
@@ -19,7 +20,9 @@ func TestHTTP2LongDownload(t *testing.T) {
 		}
 	})
 	r := build(t, plan{servers: []*origin{o}, tls: true, bind: both})
-	resp, err := r.h2client().Get(r.url("/"))
+	c := r.h2client()
+	c.Timeout = 5 * time.Minute // it is much, and processor time is what it takes
+	resp, err := c.Get(r.url("/"))
 	if err != nil {
 		t.Fatal(err)
 	}
