@@ -312,20 +312,35 @@ func (s *quicSide) shutdown() {
 		return
 	}
 	go func() {
-		again := time.NewTicker(10 * time.Millisecond)
-		defer again.Stop()
-		for late := time.After(lingerTime); s.greets.Load() > 0; {
-			select {
-			case <-again.C:
-			case <-s.ctx.Done():
-				return
-			case <-late:
-				s.end()
-				return
-			}
+		if settled(s.ctx, &s.greets) {
+			s.end()
 		}
-		s.end()
 	}()
+}
+
+// calm is how many times in a row nobody has to be under way before nobody is: what was read right before another process came is counted only
+// when quic-go gets to it, by way of two queues, and on a busy machine that takes more than a moment. To be refused then is to fail.
+const calm = 5
+
+// settled waits until no handshake is under way, as under counts them, but no longer than a client may linger. It reports false when ctx ends
+// first.
+func settled(ctx context.Context, under *atomic.Int64) bool {
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	late := time.After(lingerTime)
+	for looks := 0; looks < calm; {
+		select {
+		case <-again.C:
+			if looks++; under.Load() > 0 {
+				looks = 0
+			}
+		case <-ctx.Done():
+			return false
+		case <-late:
+			return true
+		}
+	}
+	return true
 }
 
 // end is shutdown, at once.
