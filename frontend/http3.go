@@ -103,7 +103,11 @@ func (n *Listener) startQUIC(sock *quicSocket, secret []byte) error {
 // pass, right before that leaves the asking to another one, through a queue in which what finds no room is lost. A burst fills it before that
 // other one has run: of 150,000 packets from nowhere in 16 s two thirds found no room, and so did one client in 300 with each of its five
 // attempts. So it is waited for; where more comes than can be asked, it is the queue before that overflows, which is longer.
-func (s *quicSide) suspects(net.Addr) bool {
+func (s *quicSide) suspects(from net.Addr) bool {
+	if from == net.Addr(marker) {
+		s.sock.passed()
+		return true // and goes no further
+	}
 	if s.greets.Load() < retryAbove {
 		return false
 	}
@@ -312,28 +316,28 @@ func (s *quicSide) shutdown() {
 		return
 	}
 	go func() {
-		if settled(s.ctx, &s.greets) {
+		if settled(s.ctx, s.sock.caughtUp(), &s.greets) {
 			s.end()
 		}
 	}()
 }
 
-// calm is how many times in a row nobody has to be under way before nobody is: what was read right before another process came is counted only
-// when quic-go gets to it, by way of two queues, and on a busy machine that takes more than a moment. To be refused then is to fail.
-const calm = 5
-
-// settled waits until no handshake is under way, as under counts them, but no longer than a client may linger. It reports false when ctx ends
-// first.
-func settled(ctx context.Context, under *atomic.Int64) bool {
+// settled waits until all newcomers are counted and no handshake is under way any more, but no longer than a client may linger. It reports
+// false when ctx ends first.
+func settled(ctx context.Context, counted <-chan struct{}, under *atomic.Int64) bool {
+	late := time.After(lingerTime)
+	select {
+	case <-counted:
+	case <-ctx.Done():
+		return false
+	case <-late:
+		return true
+	}
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
-	late := time.After(lingerTime)
-	for looks := 0; looks < calm; {
+	for under.Load() > 0 {
 		select {
 		case <-again.C:
-			if looks++; under.Load() > 0 {
-				looks = 0
-			}
 		case <-ctx.Done():
 			return false
 		case <-late:

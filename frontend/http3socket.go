@@ -22,12 +22,14 @@ type quicSocket struct {
 	heir   atomic.Pointer[net.UnixConn]
 	in     []byte // a message from the heir
 
-	retries atomic.Int64 // packets that ask for a proof of the address
+	retries  atomic.Int64 // packets that ask for a proof of the address
+	unmarked atomic.Bool  // a mark is to follow what was read before the heir came
 
 	reading sync.Mutex // held while the socket is read
 
-	mu     sync.Mutex // guards what follows, and changes of what is above
-	until  time.Time  // deadline of reading
+	mu     sync.Mutex    // guards what follows, and changes of what is above
+	until  time.Time     // deadline of reading
+	caught chan struct{} // closed when the mark has come back; nil: it has, or there was none
 	closed bool
 }
 
@@ -37,6 +39,9 @@ func newQUICSocket(c *net.UDPConn) *quicSocket {
 
 // WriteMsgUDP is how quic-go writes.
 func (s *quicSocket) WriteMsgUDP(b, oob []byte, to *net.UDPAddr) (n, oobn int, err error) {
+	if to == marker {
+		return len(b), len(oob), nil
+	}
 	if len(b) > 0 && b[0]&0xf0 == 0xf0 { // a long header of type 3, Retry (RFC 9000 17.2.5)
 		s.retries.Add(1)
 	}
@@ -59,6 +64,9 @@ func (s *quicSocket) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 // read may return nothing at all.
 func (s *quicSocket) read(ms []ipv4.Message, flags int) (int, error) {
 	if h := s.heir.Load(); h != nil {
+		if s.markOnce(&ms[0]) {
+			return 1, nil
+		}
 		if s.in == nil {
 			s.in = make([]byte, relayMost)
 		}
@@ -140,9 +148,13 @@ func (s *quicSocket) yield(from *net.UnixConn) {
 		return
 	}
 	from.SetReadDeadline(s.until)
+	if s.caught == nil {
+		s.caught = make(chan struct{})
+	}
 	if was := s.heir.Swap(from); was != nil {
 		was.Close()
 	}
+	s.unmarked.Store(true)
 	s.UDPConn.SetReadDeadline(longAgo)
 	s.mu.Unlock()
 	s.reading.Lock()
