@@ -26,7 +26,7 @@ log "access" {
 tls "own" { certificate = "site.pem" }
 cache "pages" {}
 frontend "www" {
-  hosts = ["www.example.test", "quic.example.test"]
+  hosts = ["www.example.test", "quic.example.test", "learn.example.test"]
   bind "ADDRESS" {
     tls   = tls.own
     http3 = true
@@ -77,7 +77,7 @@ func TestBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	port := address[strings.LastIndexByte(address, ':'):]
-	b := browse(t, address, pair, "quic.example.test"+port)
+	b := browse(t, address, pair, "quic.example.test"+port, "learn.example.test:1")
 	g := launch(t, dir, nil)
 	g.says("serving")
 	v := &visitOf{application: a, b: b, g: g, site: "https://www.example.test" + port, port: port}
@@ -90,6 +90,7 @@ func TestBrowser(t *testing.T) {
 	t.Run("events", v.events)
 	t.Run("codings", v.codings)
 	t.Run("http3", v.http3)
+	t.Run("upgrade", v.upgrade)
 	t.Run("reload", v.reload)
 	t.Run("end", v.end)
 }

@@ -29,6 +29,32 @@ func (v *visitOf) http3(t *testing.T) {
 	}
 }
 
+// upgrade: the browser comes over HTTP/2, reads in Alt-Svc that there is HTTP/3, and goes on over that by itself.
+func (v *visitOf) upgrade(t *testing.T) {
+	v.b.T = t
+	p := v.b.page()
+	site := "https://learn.example.test" + v.port
+	p.open(site + "/?0")
+	if a := p.answer(site + "/?0"); a.Protocol != "h2" {
+		t.Errorf("it comes over %s", a.Protocol)
+	}
+	var spoken []string
+	p.run(`const spoken = []
+		for (let i = 0; i < 200 && spoken.at(-1) != "h3"; i++) {
+			const at = location.origin + "/upload?" + i
+			await (await fetch(at, {method: "POST", body: "x"})).text()
+			spoken.push(performance.getEntriesByName(at)[0].nextHopProtocol)
+			await new Promise(done => setTimeout(done, 50))
+		}
+		return spoken`, &spoken)
+	if n := len(spoken); n == 0 || spoken[n-1] != "h3" {
+		t.Fatalf("it stays with %v", spoken)
+	}
+	if l := v.line(t, "/upload"); l.Protocol != "HTTP/3.0" || l.Status != 200 {
+		t.Errorf("the line %+v", l)
+	}
+}
+
 // reload: a page that is loading meanwhile gets all of its parts.
 func (v *visitOf) reload(t *testing.T) {
 	p := v.on(t)
