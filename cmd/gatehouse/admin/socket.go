@@ -122,6 +122,11 @@ func (s *Socket) Close() {
 	if now, err := os.Lstat(s.path); err == nil && os.SameFile(now, s.file) {
 		os.Remove(s.path)
 	}
+	s.Leave()
+}
+
+// Leave is Close, but for the file: that is from now on another process's, which may put its own socket there at this very moment.
+func (s *Socket) Leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	if s.server.Shutdown(ctx) != nil {

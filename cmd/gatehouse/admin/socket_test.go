@@ -86,6 +86,27 @@ func TestSocketTakesThePlaceOfADeadOne(t *testing.T) {
 	}
 }
 
+// TestSocketIsLeftToAnother: what a process has left is another one's, before that has put its own socket there and after.
+func TestSocketIsLeftToAnother(t *testing.T) {
+	path := filepath.Join(socketDir(t), "admin.sock")
+	first := open(t, path, Process{})
+	first.Leave()
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("removed before the other one has come: %v", err)
+	}
+	second, err := OpenSocket(path, true, Process{Status: func() *Status { return &Status{PID: 2} }}, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	first.Leave()
+	c := Dial(path)
+	defer c.Close()
+	if s, err := c.Status(t.Context()); err != nil || s.PID != 2 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 func TestSocketReplacesNoFile(t *testing.T) {
 	path := filepath.Join(socketDir(t), "precious")
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {

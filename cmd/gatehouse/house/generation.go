@@ -212,7 +212,11 @@ func (h *House) abandon(g, old *generation) {
 			h.o.Log.Error("an address that was closed for a reload cannot be opened again", zap.Stringer("address", n.Address()), zap.Error(err))
 		}
 	}
-	if g.socket != nil && g.socket != old.socket {
+	switch {
+	case g.socket == nil || g.socket == old.socket:
+	case h.left.Load():
+		g.socket.Leave()
+	default:
 		g.socket.Close()
 	}
 	if g.page != nil && g.page != old.page {
