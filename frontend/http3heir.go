@@ -1,9 +1,11 @@
 package frontend
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 
 	"gatehouse/backend/loop"
 )
@@ -27,12 +29,34 @@ type PacketLoan struct {
 	ours *net.UnixConn // nil: yielded
 }
 
-// LendPackets returns what another process needs to take the address over for HTTP/3 too, nil when that is not spoken here.
+// LendPackets returns what another process needs to take the address over for HTTP/3 too, nil when that is not spoken here and nobody is left of
+// a time when it was.
 func (n *Listener) LendPackets() (*PacketLoan, error) {
-	s := n.quic.Load()
+	if s := n.quic.Load(); s != nil {
+		return s.lend()
+	}
+	s := n.draining()
 	if s == nil {
 		return nil, nil
 	}
+	p, err := s.lend()
+	if err != nil && s.sock.isClosed() {
+		return nil, nil // the last connection has just ended
+	}
+	return p, err
+}
+
+// draining returns the side that was switched off last, if it has connections still; nil: there is none. It knows those before it.
+func (n *Listener) draining() *quicSide {
+	n.former = slices.DeleteFunc(n.former, func(s *quicSide) bool { return s.sock.isClosed() })
+	if len(n.former) == 0 {
+		return nil
+	}
+	return n.former[len(n.former)-1]
+}
+
+// lend returns what whoever takes the socket over needs.
+func (s *quicSide) lend() (*PacketLoan, error) {
 	p := &PacketLoan{Elders: map[string]*os.File{}, s: s}
 	err := p.fill()
 	if err != nil {
@@ -84,8 +108,53 @@ func (p *PacketLoan) Close() {
 	}
 }
 
-// openQUIC opens the UDP side of the address, without serving it yet.
+// socket returns the socket that is lent, for this process itself.
+func (p *PacketLoan) socket() (*quicSocket, error) {
+	c, err := net.FilePacketConn(p.Socket)
+	if err != nil {
+		return nil, err
+	}
+	udp, ok := c.(*net.UDPConn)
+	if !ok {
+		c.Close()
+		return nil, errNoUDP
+	}
+	s := newQUICSocket(udp)
+	var list []*elder
+	for name, f := range p.Elders {
+		e, err := elderOf(name, f)
+		if err != nil {
+			for _, e := range list {
+				e.to.Close()
+			}
+			udp.Close()
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	s.adopt(list)
+	return s, nil
+}
+
+var errNoUDP = errors.New("not a socket of udp")
+
+// openQUIC opens the UDP side of the address, without serving it yet. Where connections are left of one that was switched off, it is the same
+// socket: the kernel would bring their packets to the one that was opened last.
 func (n *Listener) openQUIC(c *ListenConfig) (*quicSocket, error) {
+	if s := n.draining(); s != nil && c.Packets.Socket == 0 {
+		loan, err := s.lend()
+		if err == nil {
+			var sock *quicSocket
+			if sock, err = loan.socket(); err == nil {
+				n.loan = loan
+				return sock, nil
+			}
+			loan.Close()
+		}
+		if !s.sock.isClosed() {
+			return nil, err
+		}
+	}
 	elders, err := n.eldersOf(&c.Packets)
 	if err != nil {
 		return nil, err

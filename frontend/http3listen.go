@@ -25,6 +25,10 @@ func (n *Listener) Withdraw() {
 		n.ready.Close()
 		n.ready = nil
 	}
+	if n.loan != nil {
+		n.loan.Close()
+		n.loan = nil
+	}
 }
 
 // serveHTTP3 serves what is prepared, or ends what is not wanted any more.
@@ -37,6 +41,11 @@ func (n *Listener) serveHTTP3(c *ListenConfig) {
 	case c.HTTP3 != nil && s == nil && n.ready != nil && !c.Packets.Wait:
 		sock := n.ready
 		n.ready = nil
+		if n.loan != nil {
+			n.loan.Yield()
+			n.loan.Close()
+			n.loan = nil
+		}
 		if err := n.startQUIC(sock, c.Secret); err != nil && c.OnError != nil {
 			c.OnError(err)
 		}
@@ -46,6 +55,9 @@ func (n *Listener) serveHTTP3(c *ListenConfig) {
 // maxAge is how long a client may remember that there is HTTP/3, in seconds: a day, as others say.
 const maxAge = 86400
 
+// withdrawn is the value of Alt-Svc where there is none any more.
+const withdrawn = "clear"
+
 // announceHTTP3 makes the value of Alt-Svc (RFC 7838 3), by which clients of other versions learn of HTTP/3. was is the value before, "" for none:
 // where HTTP/3 was switched off those who remember it are told so, "all alternatives for that origin … invalidated", until this process ends.
 func (c *ListenConfig) announceHTTP3(a loop.Addr, was string) {
@@ -53,7 +65,7 @@ func (c *ListenConfig) announceHTTP3(a loop.Addr, was string) {
 	case c.HTTP3 != nil:
 		c.altSvc = `h3=":` + strconv.Itoa(int(a.Port())) + `"; ma=` + strconv.Itoa(maxAge)
 	case was != "" && c.TLS != nil:
-		c.altSvc = "clear"
+		c.altSvc = withdrawn
 	}
 }
 

@@ -80,6 +80,11 @@ type elder struct {
 func newElder(name string, fd int) (*elder, error) {
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
+	return elderOf(name, f)
+}
+
+// elderOf makes one of the file that leads to it, which stays the caller's.
+func elderOf(name string, f *os.File) (*elder, error) {
 	tag, err := parseTag(name)
 	if err != nil {
 		return nil, err

@@ -186,6 +186,13 @@ func (s *quicSocket) SetReadDeadline(t time.Time) error {
 	return s.UDPConn.SetReadDeadline(t)
 }
 
+// isClosed reports whether it is closed.
+func (s *quicSocket) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
 // Close closes the socket for this process.
 func (s *quicSocket) Close() error {
 	s.mu.Lock()

@@ -47,6 +47,8 @@ type ListenConfig struct {
 	HTTP3 *tls.Config
 	// Packets are what another process has handed over for that. The zero value: nothing.
 	Packets Packets
+	// HadHTTP3 says that another process spoke it on the address before: where that is over, clients are told.
+	HadHTTP3 bool
 	// Secret is what connections of HTTP/3 are known by to a process that comes after this one. nil: by nothing.
 	Secret []byte
 	// AcceptProxy lists the networks from where connections have to begin with a PROXY header; from elsewhere none are taken then. Empty:
@@ -73,6 +75,7 @@ type Listener struct {
 	quic    atomic.Pointer[quicSide] // nil: there is no HTTP/3
 	ready   *quicSocket              // for HTTP/3, opened and not yet served; nil: none. The house's
 	former  []*quicSide              // switched off, and not yet over. The house's
+	loan    *PacketLoan              // from the last of them to ready; nil: none. The house's
 
 	handed int           // ListenConfig.Handed, until it is used
 	held   []loop.Socket // came before Open
@@ -109,9 +112,12 @@ func Listen(c ListenConfig) (*Listener, error) {
 		n.Abort()
 		return nil, err
 	}
-	if c.HTTP3 != nil {
-		own := c // which others may be reading already
-		own.announceHTTP3(n.addr, "")
+	if c.HTTP3 != nil || c.HadHTTP3 {
+		own, was := c, "" // others may be reading c already
+		if c.HadHTTP3 {
+			was = withdrawn
+		}
+		own.announceHTTP3(n.addr, was)
 		n.view.Store(&own)
 	}
 	if !c.Hold {

@@ -131,6 +131,8 @@ func (h *House) open(g, old *generation) (bad faults) {
 		c.Hold, c.Handed = old != nil || h.o.Opened != nil, h.handed(d.address.String())
 		if d.http3 {
 			c.Packets = h.handedPackets(d.address.String())
+		} else if h.o.Succeeding {
+			_, c.HadHTTP3 = h.o.Descriptors[PacketAddress(d.address.String())]
 		}
 		n, err := frontend.Listen(c)
 		if old != nil && errors.Is(err, syscall.EADDRINUSE) {
