@@ -41,7 +41,8 @@ type http2 struct {
 
 	// What goes out.
 	out      []byte // frames of this turn; nil for none
-	dirty    bool   // Flush comes at the end of the turn
+	dirty    bool   // Flush comes at the end of the turn, or of the next
+	waited   int    // turns that out has waited for more
 	shrink   bool   // the client wants no dynamic table, and was not told yet that there is none
 	shrunk   bool   // it was
 	drain    drainer

@@ -86,6 +86,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 			{"Post", func() { l.Post(post); l.Yield() }},
 			{"Post to another loop", func() { other.Post(post) }},
 			{"AtTurnEnd", func() { l.AtTurnEnd(f); l.Yield() }},
+			{"AtNextTurnEnd", func() { l.AtNextTurnEnd(f); l.Yield(); l.Yield() }},
 			{"Small", func() { l.PutSmall(append(l.Small(), 1)) }},
 		} {
 			runs := 200

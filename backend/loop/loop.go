@@ -27,7 +27,9 @@ type Loop struct {
 	poller
 
 	flush, flushing []Flusher
-	lates           []*Conn // with something to write at the end of the turn
+	next            []Flusher // for the end of the next turn
+	quiet           bool      // nothing had come when this turn began
+	lates           []*Conn   // with something to write at the end of the turn
 
 	listeners map[*Listener]struct{}
 
@@ -73,6 +75,13 @@ func (l *Loop) Panics() uint64 { return l.panics.Load() }
 
 // AtTurnEnd calls f once when this turn ends. The caller keeps itself from being added twice.
 func (l *Loop) AtTurnEnd(f Flusher) { l.flush = append(l.flush, f) }
+
+// AtNextTurnEnd calls f once when the next turn ends, which begins without a sleep: for those who would rather have more to say first, if
+// there is more to come. From Flush alone.
+func (l *Loop) AtNextTurnEnd(f Flusher) { l.next = append(l.next, f) }
+
+// Quiet reports whether nothing had come when this turn began: who waits for more waits for long.
+func (l *Loop) Quiet() bool { return l.quiet }
 
 // Post runs f on the loop, not as a task: f must not park. From any goroutine. When the loop has ended, f never runs.
 func (l *Loop) Post(f func()) { l.post(f) }
@@ -144,10 +153,18 @@ func (l *Loop) exited() {
 
 // turn waits for something to do and does it.
 func (l *Loop) turn() {
-	l.poller.wait(l, l.pending() || len(l.flush) > 0)
+	l.poller.wait(l, l.pending() || len(l.flush) > 0 || len(l.next) > 0)
+	if len(l.next) > 0 {
+		l.flush = append(l.flush, l.next...)
+		clear(l.next)
+		l.next = l.next[:0]
+	}
 	l.wheel.advance(l)
 	for range rounds {
 		l.runReady()
+		if len(l.lates) > 0 { // before what takes longer: servers have something to do meanwhile
+			l.WriteLate()
+		}
 		if !l.runnable() && len(l.flush) == 0 {
 			break
 		}
@@ -156,6 +173,9 @@ func (l *Loop) turn() {
 			l.flushing[i] = nil
 			l.guard(f.Flush)
 		}
+	}
+	if len(l.lates) > 0 {
+		l.WriteLate()
 	}
 	if len(l.lates) > 0 {
 		l.WriteLate()
@@ -215,7 +235,7 @@ func (l *Loop) end() {
 	}
 	l.stopTasks()
 	l.poller.closeAll() // what tasks have dialled meanwhile
-	l.flush = nil
+	l.flush, l.next = nil, nil
 	l.ringing.Wait()
 	l.poller.close()
 }

@@ -12,11 +12,13 @@ func (m *memory) initMem() { m.bell = make(chan struct{}, 1) }
 
 // waitMem sleeps until the bell, or until a timer may be due.
 func (m *memory) waitMem(l *Loop, busy bool) {
+	l.quiet = false
 	switch ms := l.wheel.sleep(l.now); {
 	case busy:
 		select {
 		case <-m.bell:
 		default:
+			l.quiet = true
 		}
 	case ms < 0:
 		<-m.bell
@@ -25,6 +27,7 @@ func (m *memory) waitMem(l *Loop, busy bool) {
 		select {
 		case <-m.bell:
 		case <-t.C:
+			l.quiet = true
 		}
 		t.Stop()
 	}

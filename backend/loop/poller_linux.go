@@ -74,6 +74,7 @@ func (p *poller) wait(l *Loop, busy bool) {
 		}
 		l.gone = l.now
 	}
+	l.quiet = n <= 0
 	l.tick()
 	p.announce(max(n, 0))
 	for i := range max(n, 0) {
