@@ -51,3 +51,10 @@ func FuzzHuffman(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkHuffman(b *testing.B) {
+	in, dst := hpack.AppendHuffmanString(nil, "/articles/2026/picture-17.jpeg"), make([]byte, 0, 64)
+	for b.Loop() {
+		dst, _ = appendHuffman(dst[:0], in)
+	}
+}
