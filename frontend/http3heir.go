@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"syscall"
 
 	"gatehouse/backend/loop"
 )
@@ -68,12 +69,12 @@ func (s *quicSide) lend() (*PacketLoan, error) {
 
 func (p *PacketLoan) fill() (err error) {
 	sock := p.s.sock
-	if p.Socket, err = sock.File(); err != nil {
+	if p.Socket, err = fileOf(sock.UDPConn, "udp"); err != nil {
 		return err
 	}
 	if list := sock.elders.Load(); list != nil {
 		for _, e := range *list {
-			f, err := e.to.File()
+			f, err := fileOf(e.to, "packets")
 			if err != nil {
 				return err
 			}
@@ -106,6 +107,29 @@ func (p *PacketLoan) Close() {
 	if p.ours != nil {
 		p.ours.Close()
 	}
+}
+
+// fileOf returns a further descriptor of a socket. It is not what File returns: there Fd makes the socket a blocking one, for all who have it.
+// Whoever reads it then is not to be woken by a deadline any more.
+func fileOf(c syscall.Conn, name string) (*os.File, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd, fault := -1, error(nil)
+	if err := raw.Control(func(s uintptr) {
+		syscall.ForkLock.RLock()
+		if fd, fault = syscall.Dup(int(s)); fault == nil {
+			syscall.CloseOnExec(fd)
+		}
+		syscall.ForkLock.RUnlock()
+	}); err != nil {
+		return nil, err
+	}
+	if fault != nil {
+		return nil, os.NewSyscallError("dup", fault)
+	}
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // socket returns the socket that is lent, for this process itself.

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"syscall"
 	"testing"
@@ -104,6 +105,27 @@ func TestHTTP3Succession(t *testing.T) {
 	}
 	second.close()
 	first.close()
+}
+
+// TestLoansDoNotBlock: whoever is lent the socket may take the number of its descriptor, as one has to who hands it on, and whoever reads it is
+// still woken by a deadline.
+func TestLoansDoNotBlock(t *testing.T) {
+	s := onScene(t, &Config{Name: "www"}, says("ok"))
+	loan, err := s.n.LendPackets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer loan.Close()
+	files := []*os.File{loan.Socket}
+	for _, f := range loan.Elders {
+		files = append(files, f)
+	}
+	for _, f := range files {
+		flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, f.Fd(), syscall.F_GETFL, 0)
+		if errno != 0 || flags&syscall.O_NONBLOCK == 0 {
+			t.Errorf("%s: flags %#x, %v", f.Name(), flags, errno)
+		}
+	}
 }
 
 // TestQUICSocketSorts: of what arrives together, the elders' goes to them and the rest stays in order; one that has ended is forgotten.

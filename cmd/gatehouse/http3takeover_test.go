@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -188,6 +189,74 @@ func TestTakeoverOfHTTP3(t *testing.T) {
 	old.signal(syscall.SIGTERM)
 	old.ends(0)
 	t.Logf("%d requests, %d handshakes", visits.Load(), fresh.Load())
+}
+
+// TestTakeoverWithoutHTTP3: where the process that takes over does not speak it any more, clients that remember it are told so, and a download
+// that began over it is whole.
+func TestTakeoverWithoutHTTP3(t *testing.T) {
+	goOn := make(chan struct{})
+	half := strings.Repeat("x", 300_000)
+	dir, address := place(t, http3Site, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/large" {
+			io.WriteString(w, half)
+			w.(http.Flusher).Flush()
+			<-goOn
+			io.WriteString(w, half)
+			return
+		}
+		fine(w, r)
+	})
+	told := func() string {
+		t.Helper()
+		tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "site.test"}}
+		defer tr.CloseIdleConnections()
+		q, err := http.NewRequest("GET", "https://"+address+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Host = "site.test"
+		resp, err := (&http.Client{Transport: tr, Timeout: patience}).Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return strings.Join(resp.Header["Alt-Svc"], " and ")
+	}
+	first := launch(t, dir, nil)
+	first.says("serving")
+	if got := told(); !strings.HasPrefix(got, `h3=":`) {
+		t.Fatalf("Alt-Svc %q", got)
+	}
+	q, err := http.NewRequest("GET", "https://"+address+"/large", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Host = "site.test"
+	resp, err := visitor3(t, address).Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	name := filepath.Join(dir, "gatehouse.hcl")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(strings.Replace(string(text), "http3 = true", "", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	next := launch(t, dir, nil, "--takeover")
+	next.says("taken over")
+	if got := told(); got != "clear" {
+		t.Errorf("Alt-Svc %q", got)
+	}
+	close(goOn)
+	if b, err := io.ReadAll(resp.Body); err != nil || string(b) != half+half {
+		t.Errorf("the download has %d bytes, %v", len(b), err)
+	}
+	first.ends(0)
+	next.signal(syscall.SIGTERM)
+	next.ends(0)
 }
 
 // TestHTTP3AfterACrash: a client whose server process has ended without a word learns it from the next one at once, by a stateless reset (RFC 9000
