@@ -99,8 +99,19 @@ func hand(c *net.UnixConn, h *Handover) error {
 		if strings.Contains(d.Address, "\n") {
 			return fmt.Errorf("%q: an address of two lines cannot be handed over", d.Address)
 		}
-		if _, _, err := c.WriteMsgUnix([]byte(lineDescriptor+d.Address+"\n"), syscall.UnixRights(int(d.File.Fd())), nil); err != nil {
+		// Not by Fd, which may make the socket a blocking one, for this process too, which serves on for now.
+		raw, err := d.File.SyscallConn()
+		if err != nil {
 			return err
+		}
+		var fault error
+		if err := raw.Control(func(fd uintptr) {
+			_, _, fault = c.WriteMsgUnix([]byte(lineDescriptor+d.Address+"\n"), syscall.UnixRights(int(fd)), nil)
+		}); err != nil {
+			return err
+		}
+		if fault != nil {
+			return fault
 		}
 	}
 	for name, secret := range h.Secrets {
