@@ -33,7 +33,7 @@ func great() int64 {
 	if testing.Short() || raceEnabled {
 		return 64 << 20
 	}
-	return 1 << 30
+	return 256 << 20
 }
 
 // heapNow returns the bytes in use.
