@@ -125,3 +125,36 @@ func TestHTTP3Frames(t *testing.T) {
 
 // slicesOf puts bytes together.
 func slicesOf(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+
+// trailed is content with a trailer section.
+type trailed struct {
+	said    bool
+	trailer h1.Header
+}
+
+func (b *trailed) Next(bool) (h1.Piece, error) {
+	if b.said {
+		return h1.Piece{}, io.EOF
+	}
+	b.said = true
+	return h1.PieceOf([]byte("abc")), nil
+}
+
+func (b *trailed) Trailer() *h1.Header { return &b.trailer }
+func (b *trailed) Close()              {}
+
+// TestHTTP3TrailersOfKnownLength: trailers reach the client behind content whose length was said too, which HTTP/1 cannot do.
+func TestHTTP3TrailersOfKnownLength(t *testing.T) {
+	s := onScene(t, &Config{Name: "www"}, func(x *h1.Exchange) error {
+		b := &trailed{}
+		b.trailer.AddString("X-Sum", "3")
+		x.Resp.Header.AddString("Content-Length", "3")
+		x.Resp.Status, x.Resp.Length, x.Resp.Framing, x.Resp.Body = 200, 3, h1.ByLength, b
+		return nil
+	})
+	r, err := s.client().Get(s.url("/"))
+	body, err := answer(r, err)
+	if err != nil || body != "abc" || r.ContentLength != 3 || r.Trailer.Get("X-Sum") != "3" {
+		t.Errorf("%q of %d, %v, %v", body, r.ContentLength, r.Trailer, err)
+	}
+}
