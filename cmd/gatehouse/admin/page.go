@@ -103,8 +103,8 @@ func (p *Page) Addr() net.Addr { return p.n.Addr() }
 // Descriptor returns a further descriptor of the listening socket, for another process to go on with. It is the caller's.
 func (p *Page) Descriptor() (*os.File, error) { return p.n.(*net.TCPListener).File() }
 
-// Close closes the page.
-func (p *Page) Close() { p.server.Close() }
+// Close closes the page, and lets requests under way end for a moment: who asks while another process takes over is answered.
+func (p *Page) Close() { finish(p.server) }
 
 // pageHandler answers what the page's address is asked.
 func pageHandler(whole func() *Status) http.Handler {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -198,4 +199,49 @@ func TestOpenPage(t *testing.T) {
 	if _, err := c.Get("http://" + p.Addr().String() + "/"); err == nil {
 		t.Error("still open after Close")
 	}
+}
+
+// TestPageAnswersToTheEnd: who has asked when the page closes gets the answer.
+func TestPageAnswersToTheEnd(t *testing.T) {
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	a, err := loop.ParseAddr("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := OpenPage(a, 0, func() *Status {
+		close(asked)
+		<-goOn
+		return sample()
+	}, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answered := make(chan error, 1)
+	go func() {
+		resp, err := c.Get("http://" + p.Addr().String() + "/status")
+		if err == nil {
+			_, err = io.ReadAll(resp.Body)
+			resp.Body.Close()
+		}
+		answered <- err
+	}()
+	<-asked
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		p.Close()
+	}()
+	for { // until nobody listens any more
+		nc, err := net.Dial("tcp", p.Addr().String())
+		if err != nil {
+			break
+		}
+		nc.Close()
+	}
+	close(goOn)
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	<-closed
 }

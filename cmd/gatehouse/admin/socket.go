@@ -126,11 +126,14 @@ func (s *Socket) Close() {
 }
 
 // Leave is Close, but for the file: that is from now on another process's, which may put its own socket there at this very moment.
-func (s *Socket) Leave() {
+func (s *Socket) Leave() { finish(s.server) }
+
+// finish ends a server when the requests under way have ended, or closeTime is over.
+func finish(s *http.Server) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	if s.server.Shutdown(ctx) != nil {
-		s.server.Close()
+	if s.Shutdown(ctx) != nil {
+		s.Close()
 	}
 }
 
