@@ -80,6 +80,8 @@ type h2peer struct {
 	enc *hpack.Encoder
 	buf bytes.Buffer
 	dec *hpack.Decoder
+
+	resets int // of streams, that response has come across while it waited for another one
 }
 
 // raw connects to the house and sends the preface and SETTINGS.
@@ -262,6 +264,7 @@ func (p *h2peer) response(id uint32) (head map[string]string, body string) {
 			if f.StreamID == id {
 				p.Fatalf("%v", f)
 			}
+			p.resets++
 		case *http2.GoAwayFrame:
 			p.Fatalf("%v", f)
 		}
