@@ -88,8 +88,8 @@ func (h *http2) whole(f h2.Frame, block []byte, n int) error {
 
 // skip reads a header block for the sake of those that follow it alone.
 func (h *http2) skip(block []byte) error {
-	for h.dec.Begin(block); h.dec.Next(); {
-	}
+	h.dec.Begin(block)
+	h.dec.Skip()
 	return h.dec.Err()
 }
 

@@ -179,6 +179,52 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// FuzzSkip: a block that is skipped leaves the same behind as one that is read.
+func FuzzSkip(f *testing.F) {
+	f.Add([]byte{0x40, 1, 'a', 1, 'b', 0xbe, 0x82, 0xbf}, []byte{0xbe, 0xbe})
+	f.Add([]byte{0x20, 0x82, 0x20}, []byte{0x80})
+	f.Add([]byte{0x82, 0xff, 0x00, 0x40, 1, 'a', 1, 'b'}, []byte{0xbd, 0xbe, 0xbf})
+	f.Fuzz(func(t *testing.T, one, two []byte) {
+		var read, skipped Decoder
+		for _, b := range [][]byte{one, two} {
+			for read.Begin(b); read.Next(); {
+			}
+			skipped.Begin(b)
+			skipped.Skip()
+			if read.err != skipped.err || read.t.age != skipped.t.age || read.t.n != skipped.t.n || read.t.size != skipped.t.size || read.t.max != skipped.t.max {
+				t.Fatalf("%x: %v, %+v; read: %v, %+v", b, skipped.err, skipped.t, read.err, read.t)
+			}
+			if read.err != nil {
+				return
+			}
+		}
+	})
+}
+
+// BenchmarkBomb reads a frame full of references to one field of the table.
+func BenchmarkBomb(b *testing.B) {
+	var d Decoder
+	first := append([]byte{0x40, 1, 'a', 0x7f, 0xa1, 0x1e}, bytes.Repeat([]byte("x"), 4000)...) // 4000 = 127 + 0x21 + 0x1e<<7
+	for d.Begin(first); d.Next(); {
+	}
+	if d.Err() != nil || d.t.n != 1 {
+		b.Fatal(d.Err(), d.t.n)
+	}
+	bomb := bytes.Repeat([]byte{0xbe}, MaxFrame)
+	b.Run("read", func(b *testing.B) {
+		for b.Loop() {
+			for d.Begin(bomb); d.Next(); {
+			}
+		}
+	})
+	b.Run("skip", func(b *testing.B) {
+		for b.Loop() {
+			d.Begin(bomb)
+			d.Skip()
+		}
+	})
+}
+
 // typical is a request as browsers send it.
 var typical = []hpack.HeaderField{
 	{Name: ":method", Value: "GET"}, {Name: ":authority", Value: "www.example.com"}, {Name: ":scheme", Value: "https"}, {Name: ":path", Value: "/list?page=2"},

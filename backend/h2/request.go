@@ -63,6 +63,10 @@ func (a *Assembler) Request(d *Decoder, block []byte, r *h1.Request, ended bool,
 	a.cookie = a.cookie[:0]
 	age, from, to := d.t.age, 0, 0
 	for d.Begin(block); ; {
+		if p.err != nil {
+			d.Skip()
+			break
+		}
 		at := len(block) - len(d.b)
 		if !d.Next() {
 			break
@@ -70,9 +74,6 @@ func (a *Assembler) Request(d *Decoder, block []byte, r *h1.Request, ended bool,
 		f := &d.Field
 		if f.Kind == Path {
 			from, to = at, len(block)-len(d.b)
-		}
-		if p.err != nil {
-			continue
 		}
 		if p.size += len(f.Line); p.size > lim.Head {
 			p.err = refuse(431, errHead)
