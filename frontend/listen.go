@@ -310,7 +310,7 @@ func linger(c *loop.Conn, d time.Duration) {
 	if c.Drain() != nil || c.CloseWrite() != nil {
 		return
 	}
-	const most = 1 << 20
+	const most = 64 << 20 // what is refused is large, and who sends it looks for an answer only behind it, or when the connection stalls
 	end := c.Loop().Now() + d.Milliseconds()
 	for n := 0; n < most; {
 		left := time.Duration(end-c.Loop().Now()) * time.Millisecond
