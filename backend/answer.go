@@ -74,7 +74,7 @@ func (a *answer) cut() {
 	case a.s != nil:
 		a.s.k.breakOff(a.s, h2.Cancel, errGone)
 	case a.c != nil && !a.settled:
-		a.c.C.Close()
+		a.c.C.Abandon()
 	}
 }
 
@@ -210,7 +210,12 @@ func (a *answer) talk() error {
 	if x.Req.Body == nil {
 		b = append(b, "\r\n"...)
 		c.C.SetWriteTimeout(p.t.Server)
-		if err = c.WriteLate(b); err != nil {
+		if a.prompt() {
+			err = c.Write(b)
+		} else {
+			err = c.WriteLate(b)
+		}
+		if err != nil {
 			err = &h1.Error{Status: 502, Side: h1.ByServer, Reused: true, Err: &serverError{a.srv, "write to", err}, Cause: 'S', State: 'H'}
 		}
 		x.Loop.PutSmall(b)
@@ -228,8 +233,11 @@ func (a *answer) talk() error {
 		err = a.hear()
 	}
 	if err != nil {
-		// The head leaves at the end of the turn, or never does: nobody has acted on it then.
-		a.unsent = x.Req.Body == nil && c.C.BytesWritten() == sent
+		if x.Req.Body == nil && c.C.BytesWritten() == sent {
+			// Nobody has acted on the head, and what still waits for the end of the turn never leaves: another server may get it.
+			a.unsent = true
+			c.C.Abandon()
+		}
 		switch {
 		case a.up.err != nil: // that is why the connection was closed
 			return a.up.err
@@ -241,6 +249,10 @@ func (a *answer) talk() error {
 	x.Note.Response = x.Loop.Now() - began
 	return a.accept()
 }
+
+// prompt reports whether the request does not even wait for the end of the turn: the server may end the connection meanwhile, and then the request is
+// lost, if it must not be sent twice.
+func (a *answer) prompt() bool { return a.reused && !repeatable(a.x.Req.Method) }
 
 // hear reads response heads until the final one.
 func (a *answer) hear() error {
@@ -374,7 +386,7 @@ func (a *answer) settle() {
 		a.piece = a.content.Detach()
 		a.content = nil
 	}
-	if a.x.Resp.Close || a.p.c.HTTPClose || a.up.running || a.up.cut || a.x.Resp.Framing == h1.UntilClose {
+	if a.x.Resp.Close || a.p.c.HTTPClose || a.up.running || a.up.cut || a.c.C.Queued() > 0 || a.x.Resp.Framing == h1.UntilClose {
 		a.c.Close()
 		return
 	}

@@ -96,7 +96,7 @@ func (u *upload) fail(err error) {
 func (u *upload) send() error {
 	a := u.a
 	x := a.x
-	s := h1.Sender{Conn: &a.c.Conn, Head: u.head, Chunked: x.Req.Length < 0, Patience: a.p.t.Server, Stop: &u.stop}
+	s := h1.Sender{Conn: &a.c.Conn, Head: u.head, Chunked: x.Req.Length < 0, Patience: a.p.t.Server, Stop: &u.stop, Prompt: a.prompt()}
 	if u.asks() {
 		if err := s.Send(nil); err != nil {
 			return err

@@ -187,6 +187,7 @@ func (c *conn) send(e *exchange, f *Frontend) (goOn bool, err error) {
 	}
 	b = e.endHead(b, !resp.Header.Has(h1.Date), goOn)
 	s.Head = b
+	s.Prompt = !goOn // the client's time for the answer counts, and not that for the end of the connection
 	head := int64(len(b))
 	x.Note.Status = resp.Status
 	err = s.Send(resp.Body)

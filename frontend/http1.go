@@ -123,6 +123,10 @@ func (c *conn) over(err error) {
 	if !c.served && !errors.Is(err, loop.ErrClosed) {
 		c.empty(err)
 	}
+	if err == io.EOF && c.C.Queued() > 0 { // who has ended its own side still wants the end of the last answer
+		c.C.SetWriteTimeout(c.Patience)
+		c.C.Drain()
+	}
 	c.end()
 }
 

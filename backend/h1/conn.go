@@ -179,10 +179,13 @@ func (c *Conn) WriteLate(b []byte) error {
 	var err error
 	if c.T == nil {
 		_, err = c.C.Write(b)
-	} else if _, err = c.T.Write(b); err == nil {
-		c.C.Loop().Worked()
+	} else {
+		_, err = c.T.Write(b)
 	}
 	c.C.SetLate(false)
+	if err == nil {
+		c.C.Loop().Worked()
+	}
 	return err
 }
 

@@ -109,3 +109,26 @@ func TestLateWritesKeepTheirOrder(t *testing.T) {
 		t.Errorf("got %d bytes, %v; want %d", len(got), err, len(want))
 	}
 }
+
+// A task that writes small messages and never parks still lets others run, and its mode of writing is not theirs.
+func TestLateWritersGiveWay(t *testing.T) {
+	l, c, peer := socketConn(t)
+	do(l, func() {
+		l.Go(loop.Func(func() {
+			c.C.Write([]byte("!"))
+			if c.C.Queued() > 0 {
+				t.Error("what another task writes was left to the end of the turn")
+			}
+		}))
+		for range 100 {
+			if err := c.WriteLate([]byte(".")); err != nil {
+				t.Error(err)
+			}
+		}
+		c.Close()
+	})
+	got, err := io.ReadAll(peer)
+	if n := bytes.IndexByte(got, '!'); len(got) != 101 || n <= 0 || n >= 100 || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}

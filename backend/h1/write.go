@@ -49,6 +49,7 @@ type Sender struct {
 	Chunked  bool          // frame the content in chunks; the head says so. Otherwise it goes out as it is
 	Patience time.Duration // bounds every wait for room. 0 or less: no limit
 	Stop     *bool         // looked at between pieces: true ends the sending. nil: never
+	Prompt   bool          // what is small does not wait for the end of the turn either, and all is with the kernel when Send returns
 
 	Sent int64 // bytes of content written
 }
@@ -96,7 +97,7 @@ func (s *Sender) flush() error {
 	h := s.Head
 	s.Head = nil
 	s.Conn.C.SetWriteTimeout(s.Patience)
-	return s.failed(s.Conn.WriteLate(h))
+	return s.failed(s.write(h))
 }
 
 const (
@@ -125,17 +126,25 @@ func (s *Sender) piece(p Piece) error {
 		copy(p.Buf[i:], h)
 		copy(p.Buf[i+len(h):], before)
 		copy(p.Buf[p.J:], after)
-		return s.Conn.WriteLate(p.Buf[i:j])
+		return s.write(p.Buf[i:j])
 	}
 	n := len(h) + len(before) + p.Len() + len(after)
 	switch {
 	case n <= cap(h):
 		h = append(append(append(h, before...), p.Data()...), after...)
-		return s.Conn.WriteLate(h)
+		return s.write(h)
 	case n <= maxRecord && n > p.Len() && s.Conn.T != nil:
 		return s.Conn.writeRecord(h, before, p.Data(), after)
 	}
 	return s.Conn.writeAll(h, before, p.Data(), after)
+}
+
+// write writes what is in one piece.
+func (s *Sender) write(b []byte) error {
+	if s.Prompt {
+		return s.Conn.Write(b)
+	}
+	return s.Conn.WriteLate(b)
 }
 
 // end writes what ends the content: nothing, or the last chunk with the trailers.
@@ -151,7 +160,7 @@ func (s *Sender) end(trailer *Header) error {
 	}
 	b = append(b, crlf...)
 	s.Conn.C.SetWriteTimeout(s.Patience)
-	err := s.Conn.WriteLate(b)
+	err := s.write(b)
 	l.PutSmall(b)
 	return s.failed(err)
 }

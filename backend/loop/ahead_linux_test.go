@@ -6,6 +6,7 @@ import (
 	"io"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // eagerly returns a connected pair, the first of which reads ahead.
@@ -238,4 +239,44 @@ func TestSpliceBeginsWithWhatWasReadAhead(t *testing.T) {
 			t.Errorf("got %q", p[:n])
 		}
 	})
+}
+
+// An error that was met while reading ahead ends a Splice as it does a Read.
+func TestSpliceEndsWithTheErrorThatWasReadAhead(t *testing.T) {
+	r := onEpoll(t)
+	r.do(func() {
+		a, b := eagerly(r)
+		c, d := r.pair()
+		a.TryRead(make([]byte, 1))
+		w := &awaiter{c: a}
+		a.Await(w)
+		b.Write([]byte("hello"))
+		w.done.Wait(r.l, 0)
+		a.failedRead(syscall.ECONNRESET)
+		if n, err := Splice(c, a); n != 5 || !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("moved %d, %v", n, err)
+		}
+		p := make([]byte, 20)
+		if n, err := d.Read(p); string(p[:n]) != "hello" || err != nil {
+			t.Errorf("got %q, %v", p[:n], err)
+		}
+	})
+}
+
+// Input that goes on behind the reading ahead of a whole buffer, and its end, are found.
+func TestTheEndBehindWhatWasReadAhead(t *testing.T) {
+	for _, size := range []int{1, pageSize - Headroom, aheadMost} {
+		r := onEpoll(t)
+		r.do(func() {
+			a, b := eagerly(r)
+			a.TryRead(make([]byte, 1))
+			want := pattern(size)
+			r.l.Go(Func(func() { b.Write(want); b.Close() })) // both are there when the loop looks
+			a.WaitRead()
+			a.SetReadTimeout(10 * time.Second)
+			if got, err := io.ReadAll(a); !bytes.Equal(got, want) || err != nil {
+				t.Errorf("%d bytes: got %d, %v", size, len(got), err)
+			}
+		})
+	}
 }

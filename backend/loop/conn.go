@@ -162,7 +162,7 @@ func (c *Conn) Close() error {
 func (c *Conn) Reset() {
 	if !c.closed {
 		c.resetOnClose()
-		c.Close()
+		c.Abandon()
 	}
 }
 

@@ -60,8 +60,13 @@ func (c *Conn) expire(l *Loop) {
 		}
 	}
 	if !c.closed && c.readEnd != 0 && !c.readLate && c.readEnd <= l.now {
-		c.readLate = true
-		c.wakeReader()
+		if c.idle != nil && c.writer == nil && c.Queued() > 0 && c.writeEnd > l.now {
+			// The peer is idle because it has not got everything yet: what was left to the loop to write has its own time.
+			c.readEnd = c.writeEnd
+		} else {
+			c.readLate = true
+			c.wakeReader()
+		}
 	}
 	c.arm()
 }

@@ -4,18 +4,19 @@ package loop
 const lateMost = pageSize
 
 // SetLate makes Write leave small messages to the end of the turn (see Headroom's file for why), as long as everything before them is out: nobody
-// parks for them then. Whoever reads from the connection finds out when they could not be written. With TLS it is set for the time of one Write.
+// parks for them then. Whoever reads from the connection finds out when they could not be written. It is set for the time of one Write, behind which
+// Worked is called by whoever may write many.
 func (c *Conn) SetLate(on bool) { c.late = on }
 
 // CanBeLate reports whether a message of n bytes would be left to the end of the turn.
 func (c *Conn) CanBeLate(n int) bool {
 	if c.isLate {
-		return len(c.queue)+n <= lateMost
+		return len(c.queue)+n <= lateMost && !c.shut
 	}
 	return n <= lateMost && c.writable && c.s == nil && c.queue == nil && c.hold == nil && !c.closed && !c.shut && !c.broken
 }
 
-// writeLate leaves a message for which CanBeLate to the end of the turn.
+// writeLater leaves a message for which CanBeLate to the end of the turn.
 func (c *Conn) writeLater(p []byte) {
 	if !c.isLate {
 		c.isLate = true
@@ -23,6 +24,15 @@ func (c *Conn) writeLater(p []byte) {
 		c.l.lates = append(c.l.lates, c)
 	}
 	c.queue = append(c.queue, p...)
+}
+
+// Abandon is Close for a connection whose peer must not get what was left to the end of the turn: it has not left, and never does.
+func (c *Conn) Abandon() {
+	if c.isLate {
+		c.isLate = false
+		c.dropQueue()
+	}
+	c.Close()
 }
 
 // sendLate writes what was left to the end of the turn, as far as the kernel has room.

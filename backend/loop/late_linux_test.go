@@ -85,6 +85,89 @@ func TestTheEndOfWritingFollowsALateWrite(t *testing.T) {
 	})
 }
 
+// After CloseWrite nothing more is taken, even while something is still left to the end of the turn.
+func TestNoLateWriteBehindTheEndOfWriting(t *testing.T) {
+	r := onEpoll(t)
+	r.do(func() {
+		a, b := r.pair()
+		late(a, []byte("late"))
+		a.CloseWrite()
+		if n, err := late(a, []byte("r")); n != 0 || err != io.ErrClosedPipe {
+			t.Errorf("wrote %d, %v", n, err)
+		}
+		if got, err := io.ReadAll(b); string(got) != "late" || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+	})
+}
+
+// What was left to the end of the turn can be taken back until then.
+func TestAbandonAndResetKeepLateWritesBack(t *testing.T) {
+	for name, end := range map[string]func(a *Conn){"Abandon": (*Conn).Abandon, "Reset": (*Conn).Reset} {
+		r := onEpoll(t)
+		r.do(func() {
+			a, b := r.pair()
+			a.Write([]byte("said"))
+			late(a, []byte(" and not said"))
+			pages := len(r.l.pages)
+			end(a)
+			if !a.Closed() || a.Queued() != 0 || a.BytesWritten() != 4 || len(r.l.pages) != pages+1 {
+				t.Errorf("%s: closed %v, %d queued, %d written, %d pages given back", name, a.Closed(), a.Queued(), a.BytesWritten(), len(r.l.pages)-pages)
+			}
+			if got, _ := io.ReadAll(b); string(got) != "said" {
+				t.Errorf("%s: the peer has %q", name, got)
+			}
+		})
+	}
+}
+
+// stuck returns a connection that waits, without a task, for the kernel to have room for the end of a late write, and its peer with all that was
+// written.
+func stuck(r rig) (a, b *Conn, written int) {
+	a, b = r.pair()
+	a.TryRead(make([]byte, 1))
+	for a.CanBeLate(1000) {
+		n, _ := late(a, pattern(1000))
+		written += n
+		r.l.Yield()
+	}
+	if a.Queued() == 0 || a.writable {
+		r.Fatal("the kernel takes everything")
+	}
+	return a, b, written
+}
+
+// A peer that is slow to take an answer is not idle: its time for that counts first.
+func TestWhoStillGetsALateWriteIsNotIdle(t *testing.T) {
+	for _, reads := range []bool{true, false} {
+		r := onEpoll(t)
+		r.do(func() {
+			a, b, written := stuck(r)
+			w := &awaiter{c: a}
+			a.SetWriteTimeout(300 * time.Millisecond)
+			a.SetReadTimeout(20 * time.Millisecond)
+			a.Await(w)
+			r.timely("to be idle", elapsed(func() {
+				if w.done.Wait(r.l, 150*time.Millisecond) {
+					t.Error("its time was over while it was still waited for")
+				}
+				if reads {
+					if _, err := io.ReadFull(b, make([]byte, written)); err != nil {
+						t.Error(err)
+					}
+				}
+				w.done.Wait(r.l, 10*time.Second)
+			}), 300*time.Millisecond)
+			if _, err := a.TryRead(make([]byte, 1)); err != os.ErrDeadlineExceeded {
+				t.Errorf("then: %v", err)
+			}
+			if reads != (a.Queued() == 0) {
+				t.Errorf("reads: %v, and %d bytes are left", reads, a.Queued())
+			}
+		})
+	}
+}
+
 // What the kernel has no room for follows when it has, as after any buffered write.
 func TestALateWriteThatFindsNoRoom(t *testing.T) {
 	r := onEpoll(t)
@@ -159,22 +242,5 @@ func TestLateWritesWithoutASocketAreNotLate(t *testing.T) {
 				r.Errorf("read %d, %v", n, err)
 			}
 		})
-	})
-}
-
-// A task that writes small messages and never parks still lets others run.
-func TestLateWritersGiveWay(t *testing.T) {
-	r := onEpoll(t)
-	r.do(func() {
-		a, b := r.pair()
-		ran := false
-		r.l.Go(Func(func() { ran = true }))
-		for range 2 * fairShare {
-			late(a, []byte("x"))
-		}
-		if !ran {
-			t.Error("the other task had no turn")
-		}
-		b.Close()
 	})
 }

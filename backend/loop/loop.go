@@ -177,9 +177,6 @@ func (l *Loop) turn() {
 	if len(l.lates) > 0 {
 		l.WriteLate()
 	}
-	if len(l.lates) > 0 {
-		l.WriteLate()
-	}
 	l.later()
 	if l.now-l.trimmed >= trimEvery {
 		l.trim()

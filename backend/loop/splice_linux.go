@@ -41,6 +41,10 @@ func Splice(dst, src *Conn) (int64, error) {
 			return total, err
 		}
 	}
+	if src.isAhead { // by an error that the kernel has told already
+		_, err := src.readAhead(nil)
+		return total, err
+	}
 	for {
 		n, err := src.spliceTo(p[1], size)
 		if err == io.EOF {

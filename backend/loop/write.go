@@ -15,11 +15,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 	case c.hold != nil:
 		c.hold = append(c.hold, p...)
 		return len(p), nil
-	case c.late && c.CanBeLate(len(p)):
+	case c.late && len(p) > 0 && c.CanBeLate(len(p)):
 		c.writeLater(p)
-		if !c.buffered {
-			c.l.worked()
-		}
 		return len(p), nil
 	case c.isLate:
 		if err := c.sendLate(); err != nil {
