@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"time"
 
@@ -91,6 +92,8 @@ func (a *ask) supply(e *entry) {
 	a.x.Resp.Body = a
 }
 
+var errShort = errors.New("the stored content is shorter than it was said to be")
+
 // Next is h1.Body's.
 func (a *ask) Next(wait bool) (h1.Piece, error) {
 	if a.fill != nil {
@@ -108,6 +111,9 @@ func (a *ask) Next(wait bool) (h1.Piece, error) {
 		c, err := a.chunk(a.pos/chunkSize, wait)
 		if c == nil {
 			return h1.Piece{}, err
+		}
+		if int64(len(c)) <= a.pos%chunkSize {
+			return h1.Piece{}, errShort
 		}
 		c = c[a.pos%chunkSize:]
 		if n := s.to - a.pos; n < int64(len(c)) {

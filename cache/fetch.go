@@ -17,6 +17,9 @@ func (a *ask) send(f *fill, old *entry, fwd string) error {
 			f.end(a.loop, failed, cut())
 		}
 	}()
+	if old != nil {
+		old = a.ready(old) // another one's content may have been looked at since
+	}
 	validating := a.setConditions(old, f != nil)
 	began := x.Loop.Now()
 	cookies, err := a.roundTrip(f != nil)
@@ -142,7 +145,7 @@ func (a *ask) stands(old *entry, answered bool) bool {
 	if !answered && !old.strict {
 		allowed = max(allowed, bridge)
 	}
-	return -old.left(a.now) < allowed
+	return -old.left(a.now) < allowed && a.ready(old) != nil
 }
 
 // serveStale makes a stored answer the response instead of what came from the server.

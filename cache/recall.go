@@ -142,11 +142,15 @@ func (a *ask) needs(e *entry) bool {
 	return e.size > 0 && !a.background && len(x.Req.Method) == len("GET") && !(e.status == 200 && unchanged(h, &e.head, e.changed, e.date))
 }
 
-// ready makes the content of a stored answer available, which may park, and returns the entry, or nil if there is none any more.
+// ready makes the content of a stored answer available, which may park, and returns the entry, or nil if there is none any more. What was held of
+// another one is let go of.
 func (a *ask) ready(e *entry) *entry {
 	st := e.stored
 	switch {
-	case st == nil || !a.needs(e):
+	case st == nil:
+		a.release()
+		return e
+	case !a.needs(e):
 		return e
 	case a.held != nil && a.held.head.id == st.id:
 		return e
@@ -241,6 +245,9 @@ func (a *ask) release() {
 func (a *ask) chunk(place int64, wait bool) ([]byte, error) {
 	r := a.held
 	if r == nil {
+		if place >= int64(len(a.content)) {
+			return nil, errShort
+		}
 		return a.content[place], nil
 	}
 	b, err := r.at(place, wait)
