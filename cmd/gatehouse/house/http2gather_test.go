@@ -9,18 +9,7 @@ import (
 // than some turns, even if neither ever ends.
 func TestHTTP2AnswersDoNotWaitForABusyLoop(t *testing.T) {
 	gate := make(chan struct{})
-	o := newOrigin(t, func(w *wire) {
-		for {
-			q, err := w.request()
-			if err != nil {
-				return
-			}
-			if q.target == "/slow" {
-				<-gate
-			}
-			w.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-		}
-	})
+	o := gatedOrigin(t, "/slow", gate)
 	r := build(t, plan{servers: []*origin{o}, bind: both})
 	for _, l := range r.loops { // whichever has the connection
 		var enough atomic.Bool

@@ -119,18 +119,7 @@ func TestHTTP2RulesOfFrames(t *testing.T) {
 // TestHTTP2MoreThanTheWindow: while a request waits for its turn, nobody takes its content; more of it than the window allows ends the stream.
 func TestHTTP2MoreThanTheWindow(t *testing.T) {
 	gate := make(chan struct{})
-	o := newOrigin(t, func(w *wire) {
-		for {
-			q, err := w.request()
-			if err != nil {
-				return
-			}
-			if q.target == "/wait" {
-				<-gate
-			}
-			w.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-		}
-	})
+	o := gatedOrigin(t, "/wait", gate)
 	r := build(t, plan{bind: both, back: fmt.Sprintf("server \"A\" %q { max_connections = 1 }\n", o.addr)})
 	first := r.raw()
 	first.headers(1, true, asking("/wait")...)

@@ -93,18 +93,7 @@ func TestHTTP2Idle(t *testing.T) {
 func TestHTTP2Shutdown(t *testing.T) {
 	h2everywhere(t, func(t *testing.T, p plan) {
 		gate := make(chan struct{})
-		o := newOrigin(t, func(w *wire) {
-			for {
-				q, err := w.request()
-				if err != nil {
-					return
-				}
-				if q.target == "/wait" {
-					<-gate
-				}
-				w.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-			}
-		})
+		o := gatedOrigin(t, "/wait", gate)
 		p.servers = []*origin{o}
 		r := build(t, p)
 		c := r.raw()

@@ -259,6 +259,23 @@ func newOrigin(t testing.TB, serve func(*wire)) *origin {
 	return o
 }
 
+// gatedOrigin starts a server that answers every request with 200, and those for target only when gate is closed.
+func gatedOrigin(t testing.TB, target string, gate <-chan struct{}) *origin {
+	t.Helper()
+	return newOrigin(t, func(w *wire) {
+		for {
+			q, err := w.request()
+			if err != nil {
+				return
+			}
+			if q.target == target {
+				<-gate
+			}
+			w.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		}
+	})
+}
+
 // start listens, again at the same address after a stop.
 func (o *origin) start() {
 	o.Helper()
