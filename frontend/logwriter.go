@@ -20,6 +20,8 @@ type logWriter struct {
 	said    uint64 // dropped lines that were said
 	trouble bool   // the output failed and has not worked since
 	closing bool   // the log is closed: the next error is the end
+	gone    uint64 // lines that were lost by that error
+	why     error  // which it was
 }
 
 // write is the goroutine that owns the output. It ends when the log is closed and what was left is written.
@@ -44,6 +46,8 @@ func (l *Log) write() {
 			w.mu.Unlock()
 			if w.lost == nil {
 				w.deliver(rest)
+			} else {
+				w.lose(rest, w.why)
 			}
 			return
 		}
@@ -116,9 +120,7 @@ func (w *logWriter) deliver(lines []byte) {
 			w.report(fmt.Sprintf("log %s: %v", w.name, err))
 		}
 		if w.closing {
-			n := uint64(bytes.Count(lines[at:], []byte("\n")))
-			w.dropped.Add(n)
-			w.lost = fmt.Errorf("log %s: %d lines lost: %w", w.name, n, err)
+			w.lose(lines[at:], err)
 			return
 		}
 		w.wait(pause)
@@ -132,6 +134,14 @@ func (w *logWriter) deliver(lines []byte) {
 		w.trouble = false
 		w.report(fmt.Sprintf("log %s: written again", w.name))
 	}
+}
+
+// lose counts lines that are not written any more, since the log is closed and the output fails.
+func (w *logWriter) lose(lines []byte, why error) {
+	n := uint64(bytes.Count(lines, []byte("\n")))
+	w.dropped.Add(n)
+	w.gone += n
+	w.why, w.lost = why, fmt.Errorf("log %s: %d lines lost: %w", w.name, w.gone, why)
 }
 
 // wait waits for that long, or until the bell rings.

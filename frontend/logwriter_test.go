@@ -299,21 +299,26 @@ func TestCloseWritesWhatIsLeft(t *testing.T) {
 }
 
 func TestCloseGivesUpOnAnOutputThatFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newTestSink()
-		s.take = func([]byte) (int, error) { return 0, errors.New("full") }
-		l := newLog(&LogConfig{Name: "access"}, s, nil)
-		go l.write()
-		for i := range 5 {
-			l.Exchange(numbered(i))
-		}
-		if err := l.Close(t.Context()); err == nil || err.Error() != "log access: 5 lines lost: full" {
-			t.Errorf("close: %v", err)
-		}
-		if l.Dropped() != 5 {
-			t.Errorf("%d lines dropped, want 5", l.Dropped())
-		}
-	})
+	for first := range 5 { // lines that the writer has when the others come
+		synctest.Test(t, func(t *testing.T) {
+			s := newTestSink()
+			s.take = func([]byte) (int, error) { return 0, errors.New("full") }
+			l := newLog(&LogConfig{Name: "access"}, s, nil)
+			go l.write()
+			for i := range 5 {
+				if i == first {
+					synctest.Wait()
+				}
+				l.Exchange(numbered(i))
+			}
+			if err := l.Close(t.Context()); err == nil || err.Error() != "log access: 5 lines lost: full" {
+				t.Errorf("%d before: close: %v", first, err)
+			}
+			if l.Dropped() != 5 {
+				t.Errorf("%d before: %d lines dropped, want 5", first, l.Dropped())
+			}
+		})
+	}
 }
 
 func TestCloseGivesUpOnAnOutputThatBlocks(t *testing.T) {

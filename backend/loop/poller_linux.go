@@ -63,19 +63,35 @@ func (p *poller) wait(l *Loop, busy bool) {
 		p.waitMem(l, busy)
 		return
 	}
-	r, _, _ := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.ep), uintptr(unsafe.Pointer(&p.evs)), uintptr(len(p.evs)), 0, 0, 0)
-	n := int(r)
-	if n <= 0 && !busy {
+	n := p.poll()
+	if n == 0 && !busy {
 		// A blocking system call: the runtime takes the processor away only when another goroutine wants it.
-		var err error
-		if n, err = syscall.EpollWait(p.ep, p.evs[:], int(l.wheel.sleep(l.now))); err == syscall.EINTR {
-			// The process was stopped and goes on, perhaps much later: what has come meanwhile counts before deadlines that have passed.
-			n, _ = syscall.EpollWait(p.ep, p.evs[:], 0)
-		}
+		n, _ = syscall.EpollWait(p.ep, p.evs[:], int(l.wheel.sleep(l.now)))
 		l.gone = l.now
 	}
-	l.quiet = n <= 0
+	before := l.now
 	l.tick()
+	l.quiet = n <= 0
+	p.dispatch(l, n)
+	if l.now-before > tick {
+		// The process was stopped, perhaps, and goes on much later: what has come meanwhile counts before deadlines that have passed.
+		n = p.poll()
+		l.quiet = l.quiet && n == 0
+		p.dispatch(l, n)
+	}
+}
+
+// poll asks for events and does not wait.
+func (p *poller) poll() int {
+	n, _, e := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(p.ep), uintptr(unsafe.Pointer(&p.evs)), uintptr(len(p.evs)), 0, 0, 0)
+	if e != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+// dispatch hands out the first n events.
+func (p *poller) dispatch(l *Loop, n int) {
 	p.announce(max(n, 0))
 	for i := range max(n, 0) {
 		ev := &p.evs[i]

@@ -262,10 +262,11 @@ func TestReaderOfTheLogIsStopped(t *testing.T) {
 // TestStoppedProcess: a process that was stopped for longer than its timeouts goes on where it was: who came meanwhile is served, and an answer that has
 // come is not late (row 104).
 func TestStoppedProcess(t *testing.T) {
-	answer := make(chan struct{}, 1)
+	came, answer := make(chan struct{}), make(chan struct{}, 1)
 	text := strings.NewReplacer("OUTPUT", "access.log", "TIMEOUT", "1s").Replace(loggedSite)
 	dir, address := place(t, text, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
+			came <- struct{}{}
 			<-answer
 		}
 		fine(w, r)
@@ -285,7 +286,7 @@ func TestStoppedProcess(t *testing.T) {
 	for { // until it is stopped well before the server's time is over, which a busy machine may not manage
 		began := time.Now()
 		go ask("/slow")
-		p.await("the request", func() bool { return underWay(t, dir) == 1 })
+		<-came
 		p.signal(syscall.SIGSTOP)
 		stopped := time.Since(began)
 		answer <- struct{}{}
